@@ -1,0 +1,1 @@
+"""Real images: sources, readers, splits, the decoded cache and the Lightning datamodules."""
