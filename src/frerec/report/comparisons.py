@@ -1,0 +1,153 @@
+"""Which rows stand together, and the paired comparisons between their arms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frerec.evaluation.statistics import PairedDifference, holm, paired_difference, verdict
+from frerec.report.published import DATASETS
+from frerec.report.run import Cell, Run
+from frerec.report.tabular import NO_BREAK, fixed, p_text, signed
+
+ARMS: Mapping[str, str] = {
+    "raw": "real images only",
+    "gda": "real and synthetic images",
+    "frerec": "real and synthetic images, all of them through FreRec (the paper's method)",
+    "raw_frerec": "real images only, through FreRec (the control that the paper lacks)",
+    "shr": "real and synthetic images, all of them through SHR alone",
+    "frerec_synthetic_only": "real images, and synthetic images through FreRec",
+}
+
+# (first, second) and what first - second tells.
+PAIRS: Mapping[tuple[str, str], str] = {
+    ("gda", "raw"): "Do synthetic images help?",
+    ("frerec", "gda"): "Does FreRec help when synthetic images are added?",
+    ("frerec", "raw"): "Do synthetic images and FreRec together help?",
+    ("frerec", "raw_frerec"): "With FreRec everywhere, do synthetic images help?",
+    ("raw_frerec", "raw"): "Does FreRec help by itself, without any synthetic image?",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The arms of one data set, generator, classifier and further axes: what may be compared.
+
+    `arms` maps each arm to its cells in the order of the seeds; `published` is the key of the
+    paper's data set, None where it has none.
+    """
+
+    title: str
+    data: str
+    generator: str
+    classifier: str
+    extra: tuple[tuple[str, str], ...]
+    published: str | None
+    arms: Mapping[str, tuple[Cell, ...]]
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """What the group's cells have in common, for the CSV files."""
+        own = {"data": self.data, "generator": self.generator, "classifier": self.classifier}
+        return own | dict(self.extra)
+
+    def finished(self, arm: str) -> tuple[Cell, ...]:
+        """The cells of an arm that have results."""
+        return tuple(cell for cell in self.arms.get(arm, ()) if cell.finished)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """first - second in test AUC, paired by seed; `holm_p` is corrected over all of the run."""
+
+    group: Group
+    first: str
+    second: str
+    difference: PairedDifference
+    holm_p: float | None
+
+    @property
+    def words(self) -> str:
+        """What it shows."""
+        return verdict(self.difference, self.holm_p, first=self.first, second=self.second)
+
+    @property
+    def question(self) -> str:
+        """What it was made for."""
+        return PAIRS[self.first, self.second]
+
+    @property
+    def sentence(self) -> str:
+        """The whole finding in one sentence."""
+        estimate = self.difference.estimate
+        facts = [f"{signed(estimate.mean)} AUC"]
+        if estimate.low is not None and estimate.high is not None:
+            facts.append(f"95 % interval {signed(estimate.low)} to {signed(estimate.high)}")
+        facts.append(f"{estimate.n} seed{'s' if estimate.n > 1 else ''}")
+        if self.holm_p is not None:
+            facts.append(f"Holm p = {p_text(self.holm_p)}".replace("= <", "<"))
+        facts = [fact.replace(" ", NO_BREAK) for fact in facts]
+        return f"{self.first} against {self.second}: {self.words} ({', '.join(facts)})"
+
+
+def arm_order(run: Run) -> list[str]:
+    """The arms of a run: the known ones in the order of ARMS, then the others as planned."""
+    present = list(dict.fromkeys(cell.arm for cell in run.cells))
+    return [arm for arm in ARMS if arm in present] + [arm for arm in present if arm not in ARMS]
+
+
+def groups(run: Run) -> list[Group]:
+    """The comparable blocks of a run, in the order of the plan.
+
+    A cell without a generator (raw) belongs to the block of every generator.
+    """
+    order = arm_order(run)
+    data = list(dict.fromkeys(cell.data for cell in run.cells))
+    generators = list(dict.fromkeys(cell.generator for cell in run.cells if cell.generator))
+    found: list[Group] = []
+    for key in dict.fromkeys((cell.data, cell.classifier, cell.extra) for cell in run.cells):
+        name, classifier, extra = key
+        here = [c for c in run.cells if (c.data, c.classifier, c.extra) == key]
+        for generator in list(dict.fromkeys(c.generator for c in here if c.generator)) or [""]:
+            members = [c for c in here if c.generator in (generator, "")]
+            arms = {
+                arm: tuple(sorted((c for c in members if c.arm == arm), key=lambda c: c.seed))
+                for arm in order
+                if any(c.arm == arm for c in members)
+            }
+            parts = [name] if len(data) > 1 else []
+            parts += [generator] if len(generators) > 1 and generator else []
+            published = name if name in DATASETS else None
+            if len(data) == 1:
+                published = run.published
+            title = ", ".join([*parts, classifier, *(f"{axis} {value}" for axis, value in extra)])
+            found.append(Group(title, name, generator, classifier, extra, published, arms))
+    return found
+
+
+def compare(run: Run) -> list[Comparison]:
+    """All comparisons of PAIRS whose arms share a finished seed, Holm-corrected as one family."""
+    found: list[tuple[Group, str, str, PairedDifference]] = []
+    seen: set[tuple[str, ...]] = set()
+    for group in groups(run):
+        for first, second in PAIRS:
+            cells = [*group.finished(first), *group.finished(second)]
+            ids = tuple(cell.id for cell in cells)
+            values = [{c.seed: c.test["auc"] for c in group.finished(a)} for a in (first, second)]
+            difference = paired_difference(values[0], values[1])
+            # The same cells may stand in several groups, but are one comparison.
+            if difference is not None and ids not in seen:
+                seen.add(ids)
+                found.append((group, first, second, difference))
+    corrected = holm([difference.p for *_, difference in found])
+    return [Comparison(*entry, p) for entry, p in zip(found, corrected, strict=True)]
+
+
+def describe(arm: str) -> str:
+    """An arm in words; its own name where it is none of the known ones."""
+    return ARMS.get(arm, arm)
+
+
+def summary(group: Group, arm: str) -> str:
+    """Mean AUC of an arm for an alternative text, such as "gda 0.731 (3 seeds)"."""
+    values = [cell.test["auc"] for cell in group.finished(arm)]
+    mean = fixed(sum(values) / len(values)) if values else "no result"
+    return f"{arm} {mean} ({len(values)} seed{'' if len(values) == 1 else 's'})"
