@@ -1,0 +1,131 @@
+"""FreRec: SHR, then RHM (arXiv 2511.12301)."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from frerec.calibration.base import Calibrator, Groups, check_images, group_codes
+from frerec.calibration.rhm import ReconstructiveHighFrequencyMapping
+from frerec.calibration.rhm_training import RhmTraining, train_rhm
+from frerec.calibration.shr import StatisticalHighFrequencyReplacement
+from frerec.errors import ConfigError
+
+STAGES = ("shr", "rhm")
+
+
+class FreRec(Calibrator):
+    """The two-stage calibrator.
+
+    Example:
+        >>> calibrator = FreRec(training={"steps": 500}).fit(real_images)  # doctest: +SKIP
+        >>> repaired = calibrator(synthetic_images)                        # doctest: +SKIP
+
+    Args:
+        shr: Arguments of :class:`StatisticalHighFrequencyReplacement`.
+        rhm: Arguments of :class:`ReconstructiveHighFrequencyMapping`, without ``channels``.
+        training: Arguments of :class:`RhmTraining`.
+        stages: Stages applied at use; ``("rhm",)`` is the paper's ablation without SHR. Both are
+            always fitted, because RHM learns from SHR's output.
+
+    Raises:
+        ConfigError: If an argument is unknown or outside its range.
+    """
+
+    name: ClassVar[str] = "frerec"
+
+    def __init__(
+        self,
+        *,
+        shr: Mapping[str, Any] | None = None,
+        rhm: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        stages: tuple[str, ...] | list[str] = STAGES,
+    ) -> None:
+        super().__init__()
+        unknown = [stage for stage in stages if stage not in STAGES]
+        if unknown or not stages:
+            raise ConfigError(f"stages={list(stages)}: expected some of {', '.join(STAGES)}")
+        self.stages = tuple(stage for stage in STAGES if stage in stages)
+        self.rhm_arguments = dict(rhm or {})
+        channels = int(self.rhm_arguments.pop("channels", 1))
+        try:
+            self.shr = StatisticalHighFrequencyReplacement(**dict(shr or {}))
+            self.training_settings = RhmTraining(**dict(training or {}))
+            self.rhm = self._make_rhm(channels)
+        except TypeError as error:
+            raise ConfigError(f"FreRec: {str(error).split('.__init__() ')[-1]}") from error
+        self.report: dict[str, float] = {}
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, completed by the number of channels."""
+        return {
+            "shr": self.shr.config(),
+            "rhm": {**self.rhm_arguments, "channels": self.rhm.hparams["channels"]},
+            "training": asdict(self.training_settings),
+            "stages": list(self.stages),
+        }
+
+    def fit(
+        self,
+        images: Tensor,
+        groups: Groups = None,
+        *,
+        directory: str | Path | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Fit SHR's bank, then train RHM, on real training images alone.
+
+        Args:
+            images: ``[N, C, H, W]`` in [0, 1].
+            groups: Patients, see :class:`Calibrator`.
+            directory: Checkpoints and log; a fit killed there goes on. None uses a temporary one.
+            progress: Show progress bars.
+        """
+        check_images(images, what="real images")
+        self.shr.fit(images, groups)
+        self.rhm = self._make_rhm(images.shape[1])
+        codes = group_codes(groups, len(images))
+        with tempfile.TemporaryDirectory() as temporary:
+            self.report = train_rhm(
+                self.rhm,
+                self.shr,
+                images.float(),
+                codes,
+                self.training_settings,
+                directory=Path(directory or temporary),
+                progress=progress,
+            )
+        return self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """RHM(SHR(images)) for ``[B, C, H, W]`` in [0, 1]."""
+        check_images(images)
+        self.shr.bank.check_size(images)
+        if len(images) == 0:
+            return images
+        if "shr" in self.stages:
+            images = self.shr(images)
+        if "rhm" in self.stages:
+            images = self.rhm(images)
+        return images
+
+    @property
+    def input_shape(self) -> tuple[int, int, int] | None:
+        """``(C, H, W)`` of the fit."""
+        return self.shr.input_shape
+
+    def prepare_for_state(self, state: dict[str, Tensor]) -> None:
+        """Allocate the bank of the model about to be loaded."""
+        prefix = "shr."
+        inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.shr.prepare_for_state(inner)
+
+    def _make_rhm(self, channels: int) -> ReconstructiveHighFrequencyMapping:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.training_settings.seed)
+            return ReconstructiveHighFrequencyMapping(channels=channels, **self.rhm_arguments)

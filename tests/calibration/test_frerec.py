@@ -1,0 +1,227 @@
+"""RHM and FreRec: training on real pairs, determinism, files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures import textured_images
+from frerec.calibration import (
+    FreRec,
+    Identity,
+    ReconstructiveHighFrequencyMapping,
+    StatisticalHighFrequencyReplacement,
+    load_calibrator,
+)
+from frerec.calibration.losses import reconstruction_loss
+from frerec.calibration.rhm_training import DegradedPairs, hold_out
+from frerec.errors import ConfigError, DataError
+from frerec.training_tools import Draw
+
+QUICK = {"steps": 6, "batch_size": 4, "eval_every": 3, "accelerator": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def real() -> torch.Tensor:
+    return textured_images(40, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fitted(real: torch.Tensor) -> FreRec:
+    torch.set_num_threads(1)
+    return FreRec(shr={"neighbours": 6}, training=QUICK).fit(real)
+
+
+def test_the_paper_loss_is_pixel_plus_spectral_mse() -> None:
+    a, b = textured_images(2, seed=1, width=31), textured_images(2, seed=2, width=31)
+    x, y = a.double().numpy(), b.double().numpy()
+    spectral = np.abs(np.fft.fft2(x - y, norm="ortho")) ** 2
+    expected = ((x - y) ** 2).mean() + 0.3 * spectral.mean()
+    assert float(reconstruction_loss(a, b, spectral_weight=0.3)) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def test_the_amplitude_loss_is_blind_to_phase() -> None:
+    a = textured_images(1)
+    shifted = torch.roll(a, 5, dims=-1)  # changes phases alone
+    pixel = float((a - shifted).square().mean())
+    assert float(reconstruction_loss(a, shifted, loss="amplitude")) == pytest.approx(
+        pixel, rel=1e-4
+    )
+
+
+def test_training_improves_the_reconstruction(real: torch.Tensor) -> None:
+    calibrator = FreRec(
+        shr={
+            "neighbours": 6,
+            "representation": "complex",  # its grid of noise is easy to tell from texture
+            "deviation_scale": 1.0,
+            "clip": None,
+        },
+        rhm={"learning_rate": 2e-3},
+        training={**QUICK, "steps": 40, "eval_every": 20, "batch_size": 8},
+    ).fit(real)
+    assert calibrator.report["psnr"] > calibrator.report["input_psnr"] + 0.5
+
+
+def test_pairs_are_shr_of_an_image_and_the_image_itself(real: torch.Tensor) -> None:
+    shr = StatisticalHighFrequencyReplacement(neighbours=6).fit(real).eval()
+    neighbours = shr.neighbour_indices(real)
+    pairs = DegradedPairs(shr, real, neighbours, seed=3)
+    degraded, target = pairs[Draw(7, 0)]
+    assert torch.equal(target, real[7])
+    assert not torch.equal(degraded, target)
+    assert torch.equal(pairs[Draw(7, 0)][0], degraded)  # a draw can be repeated after a resume
+    assert not torch.equal(pairs[Draw(7, 1)][0], degraded)  # the next draw has new noise
+
+
+def test_crops_are_cut_from_both_images_at_one_place(real: torch.Tensor) -> None:
+    shr = StatisticalHighFrequencyReplacement(neighbours=6, sampling="mean").fit(real).eval()
+    neighbours = shr.neighbour_indices(real)
+    whole = DegradedPairs(shr, real, neighbours, seed=3)[Draw(2, 5)]
+    crop = DegradedPairs(shr, real, neighbours, seed=3, crop=16)[Draw(2, 5)]
+    places = [
+        (top, left)
+        for top in range(17)
+        for left in range(17)
+        if torch.equal(whole[1][:, top : top + 16, left : left + 16], crop[1])
+    ]
+    assert len(places) == 1
+    top, left = places[0]
+    assert torch.equal(whole[0][:, top : top + 16, left : left + 16], crop[0])
+
+
+def test_held_out_patients_are_whole() -> None:
+    groups = torch.arange(40) // 4
+    train, held = hold_out(groups, 0.25, seed=0)
+    assert len(held) == 8
+    assert not set(groups[train].tolist()) & set(groups[held].tolist())
+    with pytest.raises(ConfigError, match="one patient"):
+        hold_out(torch.zeros(5, dtype=torch.long), 0.1, seed=0)
+
+
+def test_frerec_is_shr_then_rhm(fitted: FreRec) -> None:
+    images = textured_images(3, seed=2)
+    with torch.no_grad():
+        torch.testing.assert_close(fitted(images), fitted.rhm(fitted.shr(images)))
+        assert not torch.equal(fitted(images), fitted.shr(images))
+
+
+def test_alone_or_in_any_batch_gives_the_same_pixels(fitted: FreRec) -> None:
+    images = textured_images(5, seed=2)
+    together = fitted.transform(images)
+    for i in range(5):
+        assert torch.equal(fitted.transform(images[i : i + 1])[0], together[i])
+    assert torch.equal(fitted.transform(images.flip(0)), together.flip(0))
+
+
+def test_output_keeps_shape_and_range(fitted: FreRec) -> None:
+    out = fitted.transform(textured_images(2, seed=2))
+    assert out.shape == (2, 1, 32, 32)
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert fitted.transform(torch.zeros(0, 1, 32, 32)).shape == (0, 1, 32, 32)
+
+
+def test_a_single_stage_can_be_applied(fitted: FreRec, tmp_path: Path) -> None:
+    images = textured_images(2, seed=2)
+    fitted.save(tmp_path)
+    text = json.loads((tmp_path / "calibrator.json").read_text())
+    text["config"]["stages"] = ["rhm"]
+    (tmp_path / "calibrator.json").write_text(json.dumps(text))
+    with torch.no_grad():
+        assert torch.equal(load_calibrator(tmp_path)(images), fitted.rhm(images))
+
+
+def test_save_and_load_give_the_same_pixels_without_pickle(fitted: FreRec, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "calibrator.json",
+        "calibrator.safetensors",
+    ]
+    loaded = FreRec.load(tmp_path)
+    images = textured_images(3, seed=2)
+    assert torch.equal(loaded.transform(images), fitted.transform(images))
+    assert loaded.config() == fitted.config()
+
+
+def test_a_fit_in_colour_works_on_sizes_that_8_does_not_divide() -> None:
+    real = textured_images(20, channels=3, height=27, width=21)
+    calibrator = FreRec(training={**QUICK, "steps": 1, "eval_every": 1}).fit(real)
+    out = calibrator.transform(textured_images(2, channels=3, height=27, width=21, seed=3))
+    assert out.shape == (2, 3, 27, 21)
+
+
+def test_a_killed_fit_goes_on_to_the_same_weights(real: torch.Tensor, tmp_path: Path) -> None:
+    straight = FreRec(shr={"neighbours": 6}, training=QUICK).fit(real, directory=tmp_path / "a")
+
+    calls = 0
+    original = DegradedPairs.__getitem__
+
+    def dying(self: DegradedPairs, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal calls
+        calls += 1
+        if calls > 4 * 4:
+            raise KeyboardInterrupt
+        return original(self, draw)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DegradedPairs, "__getitem__", dying)
+        with pytest.raises(BaseException):  # noqa: B017  (Lightning turns an interrupt into exit)
+            FreRec(shr={"neighbours": 6}, training=QUICK).fit(real, directory=tmp_path / "b")
+    assert (tmp_path / "b" / "last.ckpt").exists()
+    resumed = FreRec(shr={"neighbours": 6}, training=QUICK).fit(real, directory=tmp_path / "b")
+    for (name, a), b in zip(
+        straight.rhm.state_dict().items(), resumed.rhm.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+
+
+def test_the_identity_changes_nothing(real: torch.Tensor, tmp_path: Path) -> None:
+    identity = Identity().fit(real)
+    identity.save(tmp_path)
+    assert torch.equal(load_calibrator(tmp_path)(real), real)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: (d / "calibrator.json").unlink(), "no calibrator here"),
+        (lambda d: (d / "calibrator.safetensors").write_bytes(b"rubbish"), "unreadable"),
+        (lambda d: (d / "calibrator.json").write_text("{}"), "not a calibrator"),
+        (
+            lambda d: (d / "calibrator.json").write_text(
+                '{"calibrator": "os.system", "format": 1, "config": {}}'
+            ),
+            "os.system",
+        ),
+    ],
+)
+def test_a_damaged_model_is_refused_in_one_line(
+    fitted: FreRec, tmp_path: Path, damage: object, message: str
+) -> None:
+    fitted.save(tmp_path)
+    damage(tmp_path)  # type: ignore[operator]
+    with pytest.raises(DataError, match=message) as caught:
+        load_calibrator(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_loading_as_another_class_is_refused(fitted: FreRec, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    with pytest.raises(DataError, match="frerec"):
+        Identity.load(tmp_path)
+
+
+def test_unknown_arguments_are_named() -> None:
+    with pytest.raises(ConfigError, match="ration"):
+        FreRec(shr={"ration": 0.5})
+    with pytest.raises(ConfigError, match="stages"):
+        FreRec(stages=("shr", "magic"))
+    with pytest.raises(ConfigError, match="loss"):
+        ReconstructiveHighFrequencyMapping(loss="l7")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="validation_fraction"):
+        FreRec(training={"validation_fraction": 1.0})
