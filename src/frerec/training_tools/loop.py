@@ -23,12 +23,12 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from frerec.errors import ConfigError, DataError
 from frerec.training_tools.checkpoints import AtomicCheckpointIO, load_checkpoint
-from frerec.training_tools.draws import STEP, AugmentedImages, DrawSampler, derive_seed
+from frerec.training_tools.draws import STEP, DrawSampler, derive_seed
 from frerec.training_tools.records import JsonlLogger, write_json
 
 
@@ -152,7 +152,7 @@ def best_checkpoint(directory: Path, step: int) -> Path:
 
 def run_training(
     model: pl.LightningModule,
-    images: AugmentedImages,
+    images: Dataset[Any],
     validation: DataLoader[Any] | None,
     *,
     directory: Path,
@@ -172,6 +172,7 @@ def run_training(
 ) -> LoopState:
     """Train ``model`` for exactly ``steps`` optimiser steps, going on from ``directory/last.ckpt``.
 
+    ``images`` is indexed by :class:`Draw`, as :class:`AugmentedImages` is.
     ``model.total_steps`` is set to ``steps`` before the optimisers are made. The model is left
     with its last weights. On a CPU a killed and resumed run ends bitwise where an uninterrupted
     one does. ``directory`` gets ``plan.json``, ``log.jsonl`` and the checkpoints.
@@ -181,7 +182,8 @@ def run_training(
         DataError: If the training set is empty or ``last.ckpt`` is damaged.
     """
     check_positive(steps=steps, batch_size=batch_size, eval_every=eval_every)
-    if len(images) == 0:
+    count = len(images)  # type: ignore[arg-type]
+    if count == 0:
         raise DataError("the training set is empty; check the split and the labels")
     directory.mkdir(parents=True, exist_ok=True)
     hyperparameters: dict[str, Any] = dict(model.hparams)
@@ -191,7 +193,7 @@ def run_training(
         "seed": seed,
         "eval_every": eval_every,
     }
-    plan |= {"images": len(images), "precision": precision, "model": hyperparameters}
+    plan |= {"images": count, "precision": precision, "model": hyperparameters}
     _check_plan(directory / "plan.json", plan)
 
     last = directory / "last.ckpt"
@@ -206,9 +208,7 @@ def run_training(
         model.load_state_dict(checkpoint["state_dict"])
         return state
 
-    sampler = DrawSampler(
-        len(images), batch_size=batch_size, steps=steps, period=eval_every, seed=seed
-    )
+    sampler = DrawSampler(count, batch_size=batch_size, steps=steps, period=eval_every, seed=seed)
     sampler.start = state.step
     loader: DataLoader[Any] = DataLoader(
         images,

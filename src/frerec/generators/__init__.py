@@ -1,0 +1,7 @@
+"""Generators that make labelled samples when the user has none, behind one contract."""
+
+from frerec.generators.base import Generator
+from frerec.generators.training import fit_generator
+from frerec.generators.vae import ConditionalVAE
+
+__all__ = ["ConditionalVAE", "Generator", "fit_generator"]

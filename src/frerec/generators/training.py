@@ -1,0 +1,123 @@
+"""Train any generator of the contract, resumably, and leave its weights and its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from frerec.errors import ConfigError, DataError
+from frerec.generators.base import Generator
+from frerec.training_tools import AugmentedImages, Transform, run_training, write_json
+
+CARD = "card.json"
+
+
+def fit_generator(
+    generator: Generator,
+    images: Dataset[tuple[Tensor, int]],
+    *,
+    directory: Path,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    precision: str = "32-true",
+    accelerator: str = "auto",
+    progress: bool = False,
+    num_workers: int = 0,
+    checkpoint_every: int = 100,
+    gradient_clip: float | None = 1.0,
+    transform: Transform | None = None,
+    loggers: Sequence[Logger] = (),
+) -> dict[str, Any]:
+    """Train on labelled images and save the generator into ``directory``.
+
+    Killed and called again with the same arguments, it goes on from the last checkpoint, at most
+    ``checkpoint_every`` steps back; when it had finished, it only loads.
+
+    Args:
+        generator: Changed in place; ends in evaluation mode.
+        images: Yields (float32 [C, H, W] in [0, 1], label); training images only.
+        directory: Gets ``weights.safetensors``, ``config.json``, ``card.json``, ``log.jsonl``.
+        steps: Optimiser steps.
+        batch_size: Images a step.
+        seed: Seed of the order, of the augmentation and of the noise.
+        precision: Lightning's name, as "32-true" or "bf16-mixed".
+        accelerator: Lightning's name.
+        progress: Show a progress bar.
+        num_workers: Processes that read images.
+        checkpoint_every: Steps between two checkpoints.
+        gradient_clip: Largest norm of the gradient, or None.
+        transform: Augmentation; see :class:`frerec.training_tools.AugmentedImages`.
+        loggers: Further loggers besides ``log.jsonl``.
+
+    Returns:
+        The card: generator, arguments, images, steps, batch_size, seed, seconds, parameters and
+        the last training losses.
+
+    Raises:
+        ConfigError: If a number is out of range or ``directory`` holds another training.
+        DataError: If there is no image, or none of some class.
+    """
+    asked = {
+        "generator": type(generator).__name__,
+        "arguments": json.loads(json.dumps(dict(generator.hparams))),
+        "images": len(images),  # type: ignore[arg-type]
+        "steps": steps,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    path = directory / CARD
+    if path.exists():
+        return _finished(generator, path, asked)
+    state = run_training(
+        generator,
+        AugmentedImages(images, transform, seed),
+        None,
+        directory=directory,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        eval_every=checkpoint_every,
+        num_workers=num_workers,
+        precision=precision,
+        accelerator=accelerator,
+        gradient_clip=gradient_clip,
+        loggers=loggers,
+        progress=progress,
+        title=type(generator).__name__,
+    )
+    generator.eval()
+    generator.conclude(images, batch_size=batch_size)
+    generator.save(directory)
+    card = {
+        **asked,
+        "seconds": round(state.seconds, 2),
+        "parameters": sum(p.numel() for p in generator.network.parameters()),
+        "final": {name: float(f"{value:.6g}") for name, value in state.values},
+    }
+    write_json(path, card)
+    (directory / "last.ckpt").unlink()  # served to resume only
+    return card
+
+
+def _finished(generator: Generator, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """Load the generator that an earlier call finished, if it is the one that is asked for."""
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        differing = [key for key, value in asked.items() if card.get(key) != value]
+    except (json.JSONDecodeError, AttributeError):
+        raise DataError(f"{path}: damaged; delete that folder to train anew") from None
+    if differing:
+        raise ConfigError(
+            f"{path.parent}: holds a generator trained with another {' and '.join(differing)};"
+            " delete that folder or name another one"
+        )
+    generator.load_state_dict(type(generator).load(path.parent).state_dict())
+    generator.eval()
+    return card
