@@ -1,0 +1,86 @@
+"""Which cells a comparison has: the product of the grid's axes, each composed by Hydra."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from frerec.config import compose_config, plain
+from frerec.errors import ConfigError
+
+TREATMENTS = {
+    "real": ("raw", "calibrated"),
+    "synthetic": ("none", "raw", "calibrated"),
+    "evaluation": ("raw", "calibrated"),
+}
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One combination of the axes: its values by name and its whole configuration."""
+
+    values: dict[str, Any]
+    config: DictConfig
+
+
+def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list[PlannedCell]]:
+    """Compose the benchmark and each of its cells.
+
+    An override of an axis (``arm=gda``) takes the place of the axis' values.
+
+    Returns:
+        The benchmark's configuration, and the cells in the order of the grid, the last axis
+        fastest.
+
+    Raises:
+        ConfigError: For a wrong key or option, an empty axis, or an arm that does not make sense.
+    """
+    # Which axes there are depends on the experiment and on the grid alone.
+    shaping = [o for o in overrides if _key(o) == "experiment" or _key(o).startswith("grid")]
+    axes = list(compose_config(config_name, shaping).grid)
+    kept, single = _split(overrides, axes)
+    base = compose_config(config_name, kept)
+    grid: dict[str, list[Any]] = {}
+    for axis, given in plain(base.grid).items():
+        values = single.get(axis, given)
+        values = list(values) if isinstance(values, list | tuple) else [values]
+        if not values:
+            raise ConfigError(f"grid.{axis} is empty: give at least one value")
+        if len(set(map(str, values))) != len(values):
+            raise ConfigError(f"grid.{axis}={values}: a value stands twice")
+        grid[axis] = values
+    cells = []
+    for combination in itertools.product(*grid.values()):
+        values = dict(zip(grid, combination, strict=True))
+        config = compose_config(config_name, [*kept, *(f"{k}={v}" for k, v in values.items())])
+        check_arm(config.arm)
+        cells.append(PlannedCell(values=values, config=config))
+    return base, cells
+
+
+def check_arm(arm: DictConfig) -> None:
+    """Refuse an arm whose treatments are unknown.
+
+    Raises:
+        ConfigError: Names the key and its values.
+    """
+    for key, allowed in TREATMENTS.items():
+        if arm.get(key) not in allowed:
+            raise ConfigError(f"arm.{key}={arm.get(key)}: expected one of {', '.join(allowed)}")
+
+
+def _split(overrides: Sequence[str], axes: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    kept, single = [], {}
+    for override in overrides:
+        if _key(override) in axes:
+            value = override.partition("=")[2]
+            single[_key(override)] = [part.strip() for part in value.split(",")]
+        else:
+            kept.append(override)
+    return kept, single
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")

@@ -1,0 +1,224 @@
+"""The stages before the classifier, each an artifact in the store that cells share."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from frerec.benchmark.calibrated import STACK_FILE, calibrate_stack
+from frerec.benchmark.hashing import content_hash
+from frerec.benchmark.store import Store
+from frerec.calibration import Calibrator, FreRec, load_calibrator
+from frerec.config import instantiate, plain
+from frerec.data.datamodules import ImageDataModule
+from frerec.data.manifest import Manifest, hash_files
+from frerec.data.stack import ImageStack, LabelledImages, build_stack
+from frerec.generators import Generator, fit_generator
+from frerec.samples import balanced_counts, load_samples, write_samples
+
+FORMAT = 1  # raise when an artifact's content changes for equal inputs
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Synthetic images at the size of the real ones; row i of the stack is row i of the table."""
+
+    key: str
+    manifest: Manifest
+    stack: ImageStack
+    card: dict[str, Any]
+
+
+class Stages:
+    """Data, samples, calibrator and calibrated images of one cell's configuration.
+
+    Everything is made on first use, and taken from the store where it was made before. The key of
+    an artifact is a hash of its part of the configuration and of its inputs' keys.
+
+    Args:
+        config: A cell's composed configuration.
+        progress: Show progress bars.
+        data: The prepared data, where another cell prepared the same.
+    """
+
+    def __init__(
+        self, config: DictConfig, *, progress: bool = False, data: ImageDataModule | None = None
+    ) -> None:
+        self.config = config
+        self.progress = progress
+        self.store = Store(Path(config.paths.store))
+        self._data = data
+
+    @cached_property
+    def data(self) -> ImageDataModule:
+        """The real images, decoded and split."""
+        if self._data is not None:
+            return self._data
+        data: ImageDataModule = instantiate(self.config.data)
+        data.prepare_data()
+        data.setup()
+        return data
+
+    @property
+    def generator_name(self) -> str:
+        """The generator's name, or the samples' folder's."""
+        if self.config.samples.path is not None:
+            return Path(self.config.samples.path).name
+        return str(self.config.generator.name)
+
+    @cached_property
+    def generator_key(self) -> str:
+        """Key of the trained generator."""
+        part = {k: v for k, v in plain(self.config.generator).items() if k != "name"}
+        return content_hash({"format": FORMAT, "generator": part, "data": self.data.fingerprint})
+
+    @cached_property
+    def generator(self) -> Path:
+        """Folder of the generator trained on the real training images."""
+
+        def train(folder: Path) -> None:
+            rows = self.data.rows("train")
+            images = LabelledImages(self.data.stack, rows, self.data.labels("train"))
+            settings = plain(self.config.generator)
+            fit_generator(
+                self._new_generator(),
+                images,
+                directory=folder,
+                accelerator=self.config.trainer.accelerator,
+                progress=self.progress,
+                **settings["training"],
+            )
+
+        return self.store.make("generators", self.generator_key, train)
+
+    def _new_generator(self) -> Generator:
+        settings = {k: v for k, v in plain(self.config.generator).items() if k != "training"}
+        settings.pop("name")
+        generator: Generator = instantiate(
+            settings,
+            num_classes=len(self.data.classes),
+            channels=self.data.channels,
+            image_size=self.data.stack.shape[-1],
+        )
+        return generator
+
+    @cached_property
+    def _user_samples(self) -> Manifest | None:
+        """The samples of the user's folder, or None where the generator makes them."""
+        settings = self.config.samples
+        if settings.path is None:
+            return None
+        found = load_samples(
+            Path(settings.path),
+            classes=self.data.classes,
+            labels=Path(settings.labels) if settings.labels else None,
+            label_map=plain(settings)["label_map"],
+        )
+        return hash_files(found)
+
+    @cached_property
+    def samples_key(self) -> str:
+        """Key of the synthetic images; nothing is trained to know it."""
+        user = self._user_samples
+        if user is None:
+            origin: dict[str, Any] = {
+                "generator": self.generator_key,
+                "sampling": plain(self.config.samples),
+            }
+        else:
+            table = user.table[["image", "label", "hash"]]
+            origin = {"files": table.to_numpy().tolist()}
+        shape = list(self.data.stack.shape[1:])
+        return content_hash({"format": FORMAT, "size": shape, **origin})
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The synthetic images, made by the generator or read from the user's folder."""
+        user = self._user_samples
+
+        def make(folder: Path) -> None:
+            _, kept, _ = build_stack(
+                user or self.generate(folder / "images"),
+                folder / STACK_FILE,
+                channels=self.data.channels,
+                image_size=self.data.stack.shape[-1],
+                progress=self.progress,
+            )
+            kept.write(folder / "manifest.parquet")
+
+        folder = self.store.make("samples", self.samples_key, make)
+        card = {"source": self.generator_name}
+        if user is None:
+            card = json.loads((self.generator / "card.json").read_text())
+        return Samples(
+            key=self.samples_key,
+            manifest=Manifest.read(folder / "manifest.parquet"),
+            stack=ImageStack.open(folder / STACK_FILE),
+            card=card,
+        )
+
+    def generate(self, folder: Path) -> Manifest:
+        """Write labelled PNG files by the trained generator, and read them like any samples."""
+        classes = self.data.classes
+        counts = np.bincount(self.data.labels("train"), minlength=len(classes)).tolist()
+        settings = self.config.samples
+        write_samples(
+            type(self._new_generator()).load(self.generator),
+            balanced_counts(dict(zip(classes, counts, strict=True)), settings.ratio),
+            classes,
+            folder,
+            seed=settings.seed,
+            progress=self.progress,
+        )
+        return load_samples(folder, classes=classes)
+
+    @cached_property
+    def calibrator_key(self) -> str:
+        """Key of the fitted calibrator."""
+        part = plain(self.config.calibrator)
+        return content_hash({"format": FORMAT, "calibrator": part, "data": self.data.fingerprint})
+
+    @cached_property
+    def calibrator_folder(self) -> Path:
+        """Folder of the calibrator fitted on the real training images."""
+
+        def fit(folder: Path) -> None:
+            calibrator: Calibrator = instantiate(self.config.calibrator)
+            rows = self.data.rows("train")
+            images = self.data.stack.tensor(rows)
+            groups = self.data.manifest.groups()[rows].tolist()
+            if isinstance(calibrator, FreRec):
+                calibrator.fit(images, groups, directory=folder, progress=self.progress)
+                (folder / "fit.json").write_text(json.dumps(calibrator.report, indent=2))
+            else:
+                calibrator.fit(images, groups)
+            calibrator.save(folder)
+            for checkpoint in folder.glob("*.ckpt"):
+                checkpoint.unlink()  # the weights are saved; these were for resuming
+
+        return self.store.make("calibrators", self.calibrator_key, fit)
+
+    @cached_property
+    def calibrator(self) -> Calibrator:
+        """The fitted calibrator, in evaluation mode."""
+        return load_calibrator(self.calibrator_folder)
+
+    def calibrated(self, source: str) -> ImageStack:
+        """The calibrated stack of the ``real`` or the ``synthetic`` images."""
+        key = content_hash(
+            {
+                "format": FORMAT,
+                "calibrator": self.calibrator_key,
+                "images": self.data.fingerprint if source == "real" else self.samples.key,
+            }
+        )
+        stack = self.data.stack if source == "real" else self.samples.stack
+
+        def make(folder: Path) -> None:
+            calibrate_stack(self.calibrator, stack, folder, progress=self.progress)
+
+        return ImageStack.open(self.store.make("calibrated", key, make) / STACK_FILE)

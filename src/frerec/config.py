@@ -1,0 +1,166 @@
+"""The Hydra tree: where it lies, how a verb's configuration is composed, errors in one line."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.utils import instantiate as hydra_instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from frerec.errors import ConfigError, FrerecError
+
+
+def config_directory() -> Path:
+    """The tree inside the installed package, or the checkout's when installed in editable mode."""
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "configs", package.parents[1] / "configs"):
+        if (candidate / "benchmark.yaml").is_file():
+            return candidate
+    raise ConfigError("the configs folder is missing from this installation; install frerec again")
+
+
+def compose_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose ``configs/NAME.yaml`` with Hydra overrides; struct mode is on.
+
+    Raises:
+        ConfigError: For a malformed override, an unknown key or an unknown option, with the
+            nearest key or the available options.
+    """
+    directory = config_directory()
+    overrides = [quote_override(override) for override in overrides]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
+            return compose(config_name=name, overrides=overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, name, overrides, directory)) from error
+
+
+def quote_override(override: str) -> str:
+    """Quote the value where Hydra's grammar would stumble over it (spaces, brackets in a path).
+
+    Raises:
+        ConfigError: If the text is no ``key=value`` at all.
+    """
+    parser = OverridesParser.create()
+    try:
+        parser.parse_override(override)
+    except HydraException as error:
+        key, equals, value = override.partition("=")
+        quoted = f"{key}='" + value.replace("'", "\\'") + "'"
+        if not equals or not re.fullmatch(r"[+~]{0,2}[\w./@]+", key):
+            raise ConfigError(f"{override!r}: expected key=value (see `frerec --help`)") from error
+        try:
+            parser.parse_override(quoted)
+        except HydraException:
+            raise ConfigError(f"{override!r}: expected key=value; quote the value") from error
+        return quoted
+    return override
+
+
+def instantiate(config: Any, **kwargs: Any) -> Any:
+    """Hydra's instantiate, with the user's own errors passed through unwrapped."""
+    try:
+        return hydra_instantiate(config, **kwargs)
+    except HydraException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, FrerecError):
+                raise cause from error
+            cause = cause.__cause__ or cause.__context__
+        target = config.get("_target_", "?") if hasattr(config, "get") else "?"
+        root = error.__cause__ or error
+        raise ConfigError(f"{target}: {first_line(root)}") from error
+    except MissingMandatoryValue as error:
+        raise ConfigError(missing_value_message(error)) from error
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A configuration node as a resolved dictionary of plain values."""
+    resolved: Any = config
+    if OmegaConf.is_config(config):
+        resolved = OmegaConf.to_container(config, resolve=True)
+    return dict(resolved)
+
+
+def require(config: DictConfig, key: str, meaning: str) -> Any:
+    """The value of a mandatory key.
+
+    Raises:
+        ConfigError: If it was not given.
+    """
+    if OmegaConf.is_missing(config, key) or config.get(key) is None:
+        raise ConfigError(f"{key} is missing: give {key}=... ({meaning})")
+    return config[key]
+
+
+def missing_value_message(error: MissingMandatoryValue) -> str:
+    """One line for a ``???`` that nobody filled in."""
+    key = getattr(error, "full_key", None) or first_line(error)
+    return f"{key} is missing: give {key}=..."
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def flat_keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all keys of nested plain values."""
+    for key, value in config.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from flat_keys(value, f"{prefix}{key}.")
+
+
+def _explain(error: Exception, name: str, overrides: Sequence[str], directory: Path) -> str:
+    text = str(error)
+    if isinstance(error, MissingMandatoryValue):
+        return missing_value_message(error)
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    unknown = unknown or re.search(r"Key '([^']+)' is not in struct", text)
+    if unknown:
+        key = unknown.group(1)
+        full = re.search(r"full_key: ([\w.]+)", text)
+        key = full.group(1) if full and full.group(1).endswith(key) else key
+        return f"{key}: no such key{_nearest(key, _known_keys(name, overrides, key))}"
+    group = re.search(r"Could not find '([^']+)'", text)
+    if group:
+        folder, _, option = group.group(1).rpartition("/")
+        options = sorted(
+            str(path.relative_to(directory / folder).with_suffix(""))
+            for path in (directory / folder).rglob("*.yaml")
+        )
+        if folder and options:
+            return f"{folder}={option}: no such option; available: {', '.join(options)}"
+    wrong_group = re.search(r"Could not override '([^']+)'\.|Key '([^']+)' not found", text)
+    if wrong_group:
+        return first_line(error)
+    return " ".join(line.strip() for line in text.splitlines()[:2])
+
+
+def _known_keys(name: str, overrides: Sequence[str], wrong: str) -> list[str]:
+    """All keys that the configuration has without the override that failed."""
+    kept = [o for o in overrides if o.lstrip("+~").partition("=")[0] != wrong]
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+            composed: Any = compose(config_name=name, overrides=kept)
+            keys: Any = OmegaConf.to_container(composed, resolve=False)
+            return list(flat_keys(keys))
+    except (HydraException, OmegaConfBaseException):
+        return []
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not close:
+        last = key.rpartition(".")[2]
+        close = [k for k in known if k.rpartition(".")[2] == last][:1]
+    return f"; did you mean {close[0]}?" if close else "; `frerec VERB --cfg` lists the keys"

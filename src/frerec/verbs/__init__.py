@@ -1,0 +1,1 @@
+"""The command line's verbs, one file each: a composed configuration in, an exit status out."""

@@ -1,0 +1,54 @@
+"""Every option of every config group composes, and every target exists."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from frerec.config import compose_config, config_directory
+
+GROUPS = ("data", "samples", "generator", "calibrator", "arm", "classifier", "logger", "experiment")
+
+
+def options() -> list[str]:
+    found = []
+    for group in GROUPS:
+        for path in sorted((config_directory() / group).glob("*.yaml")):
+            found.append(f"{group}={path.stem}")
+    return found
+
+
+def targets(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        for value in node.values():
+            yield from targets(value)
+
+
+@pytest.mark.parametrize("option", options())
+def test_an_option_composes_and_its_targets_can_be_imported(option: str) -> None:
+    config = OmegaConf.to_container(compose_config("benchmark", [option]), resolve=False)
+    found = list(targets(config))
+    assert found
+    for target in found:
+        assert callable(get_object(target))
+
+
+@pytest.mark.parametrize("path", sorted((config_directory() / "experiment").rglob("*.yaml")))
+def test_an_experiment_opens_with_what_it_shows_its_command_cost_and_expectation(
+    path: Path,
+) -> None:
+    lines = path.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    for line, word in zip(lines[1:], ("Shows", "Command", "Cost", "Expected"), strict=False):
+        assert line.startswith(f"# {word}: "), f"{path.name}: expected a line '# {word}: ...'"
+
+
+def test_the_shr_arm_takes_its_own_calibrator() -> None:
+    config = compose_config("benchmark", ["arm=shr"])
+    assert config.calibrator._target_.endswith("StatisticalHighFrequencyReplacement")
+    assert compose_config("benchmark", ["arm=frerec"]).calibrator._target_.endswith("FreRec")
