@@ -72,7 +72,7 @@ def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
         "data": stages.data.name,
         "generator": stages.generator_name if synthetic else "",
         "arm": arm.name,
-        "classifier": str(config.classifier.name),
+        "classifier": _classifier_name(config.classifier),
         "seed": int(config.seed),
     }
     axes |= {k: v for k, v in planned.values.items() if k not in STANDARD_AXES}
@@ -158,6 +158,12 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
         "cell_seconds": round(time.monotonic() - started, 1),
     }
     write_json(directory / "metrics.json", metrics)
+
+
+def _classifier_name(classifier: DictConfig) -> str:
+    """timm's names are the field's own; another library's carry its name."""
+    prefix = "" if classifier.library == "timm" else f"{classifier.library}_"
+    return f"{prefix}{classifier.name}"
 
 
 def read_status(directory: Path) -> str:
