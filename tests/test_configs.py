@@ -48,7 +48,9 @@ def test_an_experiment_opens_with_what_it_shows_its_command_cost_and_expectation
         assert line.startswith(f"# {word}: "), f"{path.name}: expected a line '# {word}: ...'"
 
 
-def test_the_shr_arm_takes_its_own_calibrator() -> None:
-    config = compose_config("benchmark", ["arm=shr"])
-    assert config.calibrator._target_.endswith("StatisticalHighFrequencyReplacement")
-    assert compose_config("benchmark", ["arm=frerec"]).calibrator._target_.endswith("FreRec")
+@pytest.mark.parametrize(("arm", "stages"), [("shr", ["shr"]), ("rhm", ["rhm"])])
+def test_an_ablation_applies_its_stage_and_keeps_the_fit(arm: str, stages: list[str]) -> None:
+    config, full = (compose_config("benchmark", [f"arm={name}"]) for name in (arm, "frerec"))
+    assert config.calibrator.stages == stages
+    assert config.calibrator.shr == full.calibrator.shr
+    assert config.calibrator.rhm == full.calibrator.rhm

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frerec import __version__
-from frerec.errors import FrerecError
+from frerec.errors import ConfigError, FrerecError
 
 USER_ERROR = 2
 
@@ -138,8 +138,14 @@ def _run(verb: Verb, rest: Sequence[str]) -> int:
             print(f"{verb.summary}\n\n  {verb.example}\n\nkeys and their values:\n")
         print(OmegaConf.to_yaml(compose_config(verb.config, overrides)), end="")
         return 0
+    from omegaconf.errors import OmegaConfBaseException
+
     module = importlib.import_module(f"frerec.verbs.{verb.module}")
-    status: int = module.run(verb.config, overrides)
+    try:
+        status: int = module.run(verb.config, overrides)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}" if key else str(error)) from error
     return status
 
 

@@ -101,6 +101,19 @@ def require(config: DictConfig, key: str, meaning: str) -> Any:
     return config[key]
 
 
+def check_complete(config: DictConfig) -> None:
+    """Refuse a configuration in which a mandatory value was not given.
+
+    Raises:
+        ConfigError: Names the first such key.
+    """
+    # Not OmegaConf.missing_keys: it stumbles over an interpolation to a missing value.
+    values: Any = OmegaConf.to_container(config, resolve=False)
+    for key, value in flat_items(values):
+        if value == "???":
+            raise ConfigError(f"{key} is missing: give {key}=...")
+
+
 def missing_value_message(error: MissingMandatoryValue) -> str:
     """One line for a ``???`` that nobody filled in."""
     key = getattr(error, "full_key", None) or first_line(error)
@@ -112,12 +125,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def flat_keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted names of all keys of nested plain values."""
+def flat_items(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of all keys of nested plain values."""
     for key, value in config.items():
-        yield f"{prefix}{key}"
+        yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from flat_keys(value, f"{prefix}{key}.")
+            yield from flat_items(value, f"{prefix}{key}.")
 
 
 def _explain(error: Exception, name: str, overrides: Sequence[str], directory: Path) -> str:
@@ -153,7 +166,7 @@ def _known_keys(name: str, overrides: Sequence[str], wrong: str) -> list[str]:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
             composed: Any = compose(config_name=name, overrides=kept)
             keys: Any = OmegaConf.to_container(composed, resolve=False)
-            return list(flat_keys(keys))
+            return [key for key, _ in flat_items(keys)]
     except (HydraException, OmegaConfBaseException):
         return []
 

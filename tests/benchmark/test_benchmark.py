@@ -109,13 +109,21 @@ def test_stages_are_shared_by_cells(finished: Path) -> None:
 
 
 @pytest.mark.xdist_group("benchmark")
-def test_nothing_is_fitted_on_validation_or_test_images(finished: Path) -> None:
+def test_the_bank_is_the_training_images_and_no_other(finished: Path) -> None:
+    from frerec.benchmark.plan import expand
+    from frerec.benchmark.stages import Stages
     from frerec.calibration import load_calibrator
+    from frerec.calibration.bank import content_keys
 
+    data = Stages(expand("benchmark", arguments(finished)[1:])[1][0].config).data
     folder = next(p for p in (finished / "store" / "calibrators").iterdir() if p.is_dir())
-    bank = load_calibrator(folder).state_dict()["shr.bank.images"]
-    training = cells(finished)["raw-0"]["training"]
-    assert len(bank) == training["train_real"]  # type: ignore[index]
+    bank = load_calibrator(folder).state_dict()["shr.bank.known_keys"].tolist()
+
+    def keys(split: str) -> list[int]:
+        return content_keys(data.stack.tensor(data.rows(split))).tolist()
+
+    assert sorted(bank) == sorted(keys("train"))
+    assert not set(bank) & set(keys("val") + keys("test"))
 
 
 @pytest.mark.xdist_group("benchmark")
@@ -196,6 +204,10 @@ def test_wandb_runs_offline_without_an_account_one_run_a_cell(
     assert code == 0
     runs = list((tmp_path / "runs").rglob("offline-run-*"))
     assert len([r for r in runs if r.is_dir()]) == 2
+    sent = [p for run in runs for p in (*run.glob("*.wandb"), *run.glob("files/**/*"))]
+    assert len([p for p in sent if p.suffix == ".wandb"]) == 2
+    for file in (p for p in sent if p.is_file()):  # what `wandb sync` would send
+        assert str(tmp_path).encode() not in file.read_bytes(), f"{file.name} names a local folder"
     for metrics in cells(tmp_path).values():
         lines = (metrics["dir"] / "log.jsonl").read_text().splitlines()  # type: ignore[operator]
         steps = [json.loads(line)["step"] for line in lines]
@@ -258,6 +270,80 @@ def test_samples_of_a_users_folder(tmp_path: Path) -> None:
     training = cells(tmp_path)["gda-0"]["training"]
     assert training["train_synthetic"] == 12  # type: ignore[index]
     shutil.rmtree(tmp_path / "mine")
+
+
+def test_an_unreadable_sample_is_found_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{'enlarged_heart' if i % 2 else 'normal_heart'}/{i}.png" for i in range(6)]
+    write_tree(tmp_path / "mine", textured_images(6), names)
+    (tmp_path / "mine" / names[3]).write_bytes(b"\x89PNG broken")
+    more = ["grid.arm=[raw,gda]", "samples=folder", f"samples.path={tmp_path / 'mine'}"]
+    assert main(arguments(tmp_path, *more)) == 2
+    assert "3.png" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_failed_calibrator_leaves_a_report_of_the_other_arms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frerec.calibration import FreRec
+
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("diverged")
+
+    monkeypatch.setattr(FreRec, "fit", failing)
+    assert main(arguments(tmp_path, "grid.arm=[raw,frerec]")) == 1
+    assert sorted(cells(tmp_path)) == ["raw-0"]
+    text = (tmp_path / "runs" / "benchmark" / "report" / "table.md").read_text()
+    assert "diverged" in text
+
+
+def planned_ids(root: Path, *more: str) -> dict[str, str]:
+    """Cell ids by arm, without running anything."""
+    from frerec.benchmark.cell import make_cell
+    from frerec.benchmark.plan import expand
+    from frerec.benchmark.stages import Stages
+
+    _, planned = expand("benchmark", arguments(root, *more)[1:])
+    made = [make_cell(item, Stages(item.config)) for item in planned]
+    return {cell.axes["arm"]: cell.id for cell in made}
+
+
+def test_a_cell_id_changes_with_what_shapes_its_result_and_with_nothing_else(
+    tmp_path: Path,
+) -> None:
+    real = [f"{'ab'[i % 2]}/{i}.png" for i in range(30)]
+    write_tree(tmp_path / "real", textured_images(30), real)
+    write_tree(
+        tmp_path / "mine", textured_images(8, seed=2), [f"{'ab'[i % 2]}/{i}.png" for i in range(8)]
+    )
+    base = ["data=folder", f"data.root={tmp_path / 'real'}", "samples=folder"]
+    base += [f"samples.path={tmp_path / 'mine'}"]
+    data_less = [a for a in SMALL if not a.startswith("data")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "SMALL", data_less)
+        reference = planned_ids(tmp_path, *base)
+        every = set(reference)
+        calibrated = {"frerec", "raw_frerec"}
+        for change, expected in (
+            ("trainer.progress=true", set()),
+            ("trainer.accelerator=auto", set()),
+            ("calibrator.training.accelerator=gpu", set()),
+            ("data.classes=[b,a]", every),
+            ("data.modality=brain_mri", every),
+            ("data.val_fraction=0.3", every),
+            ("classifier.lr=0.5", every),
+            ("calibrator.shr.ratio=0.4", calibrated),
+            ("calibrator.training.seed=5", calibrated),
+            ("calibrator.stages=[shr]", calibrated),
+        ):
+            found = planned_ids(tmp_path, *base, change)
+            assert {arm for arm in every if found[arm] != reference[arm]} == expected, change
+        sample = next((tmp_path / "mine").rglob("*.png"))
+        write_tree(sample.parent, textured_images(1, seed=9), [sample.name])
+        found = planned_ids(tmp_path, *base)
+        assert {arm for arm in every if found[arm] != reference[arm]} == {"gda", "frerec"}
 
 
 def test_a_class_that_the_real_data_lacks_is_named(

@@ -37,10 +37,11 @@ def test_a_folder_that_is_no_report_is_left_alone(small, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
+    (precious / "index.html").write_text("a page of somebody else")
     with pytest.raises(DataError, match="exists and is not a report") as caught:
         write_report(small, precious)
     assert "\n" not in str(caught.value)
-    assert [p.name for p in precious.iterdir()] == ["thesis.txt"]
+    assert sorted(p.name for p in precious.iterdir()) == ["index.html", "thesis.txt"]
 
 
 def test_a_failure_keeps_the_old_report_and_leaves_nothing_behind(small, monkeypatch):

@@ -162,6 +162,29 @@ def test_another_models_images_are_not_mixed_in(
     assert "bits=16" in failure(capsys)
 
 
+def test_models_of_one_bank_but_other_settings_are_told_apart(
+    folders: Path, synthetic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their weights, the bank, are the same bytes."""
+    for ratio in (0.5, 0.3):
+        arguments = [f"data.root={folders / 'real'}", f"out={tmp_path / str(ratio)}"]
+        more = ["calibrator=shr", f"calibrator.ratio={ratio}", f"paths.store={folders / 'store'}"]
+        assert main(["fit", "data=folder", *arguments, *more]) == 0
+    where = [f"input={synthetic}", f"output={tmp_path / 'out'}"]
+    assert main(["calibrate", f"model={tmp_path / '0.5'}", *where]) == 0
+    assert main(["calibrate", f"model={tmp_path / '0.3'}", *where]) == 2
+    assert "overwrite=true" in failure(capsys)
+
+
+def test_overwriting_loses_nothing_when_an_image_is_unreadable(
+    folders: Path, synthetic: Path, tmp_path: Path
+) -> None:
+    assert calibrate(folders, synthetic, tmp_path / "out") == 0
+    (synthetic / "five.png").write_bytes(b"broken")
+    assert calibrate(folders, synthetic, tmp_path / "out", "overwrite=true") == 2
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 5
+
+
 def test_an_unreadable_image_is_named_or_skipped_and_listed(
     folders: Path,
     synthetic: Path,

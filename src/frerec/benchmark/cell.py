@@ -1,7 +1,9 @@
 """One cell, end to end: its images, its classifier, its predictions and its metrics."""
 
+import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,13 @@ from frerec.classification import (
     train_classifier,
 )
 from frerec.config import plain
+from frerec.data.datamodules import ImageDataModule
 from frerec.data.stack import LabelledImages
+from frerec.errors import ConfigError
 from frerec.evaluation.metrics import classification_metrics
 from frerec.training_tools import write_json
 
-FORMAT = 1  # raise when a cell's result changes for equal inputs
+FORMAT = 2  # raise when a cell's result changes for equal inputs
 EVALUATION = ("val", "test")
 SCHEDULE_KEYS = ("steps", "batch_size", "eval_every", "precision")
 MACHINE_KEYS = ("accelerator", "num_workers")
@@ -59,15 +63,15 @@ def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
         "format": FORMAT,
         "data": stages.data.fingerprint,
         "arm": {key: arm[key] for key in ("real", "synthetic", "evaluation")},
-        "classifier": plain(config.classifier),
-        "augment": bool(config.data.augment),
+        "classifier": _classifier_content(config.classifier),
+        "augment": stages.data.modality if config.data.augment else None,
         "seed": config.seed,
     }
     synthetic = arm.synthetic != "none"
     if synthetic:
         content["samples"] = stages.samples_key
     if "calibrated" in (arm.real, arm.synthetic, arm.evaluation):
-        content["calibrator"] = stages.calibrator_key
+        content["calibrator"] = [stages.calibrator_key, stages.calibrator_stages]
     axes = {
         "data": stages.data.name,
         "generator": stages.generator_name if synthetic else "",
@@ -93,23 +97,16 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
         split: LabelledImages(real_stack, data.rows(split), data.labels(split))
         for split in EVALUATION
     }
-    settings = plain(config.classifier)
-    schedule = {key: settings.pop(key) for key in SCHEDULE_KEYS}
+    schedule = {key: config.classifier[key] for key in SCHEDULE_KEYS}
     weights = None
-    if settings.pop("balanced"):
+    if config.classifier.balanced:
         weights = balanced_class_weights(_labels(train), len(data.classes))
-    model = Classifier(
-        **settings,
-        num_classes=len(data.classes),
-        in_channels=data.channels,
-        image_size=data.stack.shape[-1],
-        class_weights=weights,
-        seed=config.seed,
-    )
+    model = new_classifier(config, data, class_weights=weights)
     axes_text = {k: v for k, v in cell.axes.items() if v != ""}
     with tracker.run(
         cell.name,
         group=group,
+        cell_id=cell.id,
         config={
             "cell": cell.id,
             **axes_text,
@@ -133,7 +130,9 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
         metrics: dict[str, Any] = {"axes": cell.axes}
         tables = []
         for split, images in evaluation.items():
-            probabilities = predict(best, images, schedule["batch_size"])
+            probabilities = predict(
+                best, images, schedule["batch_size"], accelerator=config.trainer.accelerator
+            )
             labels = data.labels(split)
             metrics[split] = classification_metrics(labels, probabilities)
             names = data.manifest.table["image"].to_numpy()[data.rows(split)]
@@ -160,10 +159,38 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
     write_json(directory / "metrics.json", metrics)
 
 
+def _classifier_content(classifier: DictConfig) -> dict[str, Any]:
+    """The classifier's settings, its initial weights by their content rather than their path."""
+    content = plain(classifier)
+    path = content["checkpoint_path"]
+    if path is not None:
+        if not Path(path).is_file():
+            raise ConfigError(f"classifier.checkpoint_path={path}: no such file")
+        with Path(path).open("rb") as file:
+            content["checkpoint_path"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return content
+
+
 def _classifier_name(classifier: DictConfig) -> str:
-    """timm's names are the field's own; another library's carry its name."""
+    """Timm's names are the field's own; another library's carry its name."""
     prefix = "" if classifier.library == "timm" else f"{classifier.library}_"
     return f"{prefix}{classifier.name}"
+
+
+def new_classifier(
+    config: DictConfig, data: ImageDataModule, *, class_weights: Sequence[float] | None
+) -> Classifier:
+    """The cell's classifier with its initial weights."""
+    others = (*SCHEDULE_KEYS, "balanced")
+    settings = {key: v for key, v in plain(config.classifier).items() if key not in others}
+    return Classifier(
+        **settings,
+        num_classes=len(data.classes),
+        in_channels=data.channels,
+        image_size=data.image_size,
+        class_weights=class_weights,
+        seed=config.seed,
+    )
 
 
 def read_status(directory: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from frerec.config import compose_config, plain
+from frerec.config import check_complete, compose_config, plain
 from frerec.errors import ConfigError
 
 TREATMENTS = {
@@ -55,7 +55,10 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     for combination in itertools.product(*grid.values()):
         values = dict(zip(grid, combination, strict=True))
         config = compose_config(config_name, [*kept, *(f"{k}={v}" for k, v in values.items())])
+        check_complete(config)
         check_arm(config.arm)
+        if not isinstance(config.seed, int) or config.seed < 0:
+            raise ConfigError(f"seed={config.seed}: expected a whole number of at least 0")
         cells.append(PlannedCell(values=values, config=config))
     return base, cells
 

@@ -1,5 +1,6 @@
 """Plan, run and report a comparison; run again, it goes on where it stopped."""
 
+import json
 import logging
 import sys
 import time
@@ -13,17 +14,20 @@ import numpy as np
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from frerec.benchmark.cell import Cell, make_cell, read_status, run_cell
+from frerec.benchmark.cell import Cell, make_cell, new_classifier, read_status, run_cell
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import expand
 from frerec.benchmark.showcase import write_showcase
 from frerec.benchmark.stages import Stages
-from frerec.config import instantiate
+from frerec.calibration.shr import POOL_PER_NEIGHBOUR
+from frerec.config import instantiate, plain
 from frerec.errors import ConfigError
 from frerec.tracking.environment import hardware, package_versions
-from frerec.training_tools import write_json
+from frerec.training_tools import check_positive, write_json
 
 log = logging.getLogger(__name__)
+
+SMALLEST_BANK = 2 * POOL_PER_NEIGHBOUR
 
 
 def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int]:
@@ -33,25 +37,83 @@ def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int
 
     Returns:
         The run's folder, and the number of failed cells.
+
+    Raises:
+        ConfigError, DataError: For whatever can be known before training; nothing is written then.
     """
     base, planned = expand(config_name, overrides)
+    name = str(base.name)
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\"):
+        raise ConfigError(f"name={name}: expected a folder's name without slashes")
     progress = bool(base.trainer.progress) and sys.stderr.isatty()
     tracker = instantiate(base.logger)
-    run_dir = Path(base.paths.runs) / str(base.name)
-    if Path(str(base.name)).name != str(base.name):
-        raise ConfigError(f"name={base.name}: expected a folder's name without slashes")
     cells = _with_stages(planned, progress)
+    check_before_training(cells)
+    run_dir = Path(base.paths.runs) / name
     run_dir.mkdir(parents=True, exist_ok=True)
-    _write_plan(run_dir, base, cells, overrides)
-    failed = execute(cells, run_dir, tracker, group=str(base.name), progress=progress)
-    synthetic = [cell for cell in cells if cell.config.arm.synthetic != "none"]
-    calibrated = [cell for cell in synthetic if cell.config.arm.synthetic == "calibrated"]
-    shown = (calibrated or synthetic)[:1]
-    if shown and failed < len(cells):
-        with FileLock(run_dir / "showcase.lock"):
-            write_showcase(shown[0], run_dir, _feature_cell(cells, run_dir), base.showcase)
-    _write_plan(run_dir, base, cells, overrides)  # once more: now the samples are counted
+    write_plan(run_dir, base, cells, overrides)
+    failed = execute(cells, run_dir, tracker, group=name, progress=progress)
+    _show(cells, run_dir, base.showcase)
+    write_plan(run_dir, base, cells, overrides)  # once more: now the samples are counted
     return run_dir, failed
+
+
+def check_before_training(cells: Sequence[Cell]) -> None:
+    """Find what would stop a cell after hours: settings, missing weights, unreadable samples.
+
+    Raises:
+        ConfigError, DataError: One line that names the key or the file.
+    """
+    seen: set[str] = set()
+
+    def first_time(kind: str, content: dict[str, Any]) -> bool:
+        key = content_hash({kind: content})
+        return not (key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+    for cell in cells:
+        config, stages = cell.config, cell.stages
+        schedule = config.classifier
+        check_positive(
+            steps=schedule.steps, batch_size=schedule.batch_size, eval_every=schedule.eval_every
+        )
+        if first_time("classifier", plain(config.classifier) | {"data": id(stages.data)}):
+            new_classifier(config, stages.data, class_weights=None)
+        if "calibrated" in (config.arm.real, config.arm.synthetic, config.arm.evaluation):
+            if first_time("calibrator", plain(config.calibrator)):
+                instantiate(config.calibrator)
+            count = len(stages.data.rows("train"))
+            if count < SMALLEST_BANK:
+                raise ConfigError(
+                    f"arm={config.arm.name}: {count} real training images; a calibrator needs at "
+                    f"least {SMALLEST_BANK}"
+                )
+        if config.arm.synthetic != "none" and first_time("samples", {"key": stages.samples_key}):
+            for warning in stages.check_samples():
+                log.warning("%s", warning)
+
+
+def _show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
+    """Write the showcase from a finished cell with samples, if there is one."""
+    finished = [c for c in cells if read_status(run_dir / "cells" / c.id) == "finished"]
+    synthetic = [c for c in finished if c.config.arm.synthetic != "none"]
+    calibrated = [c for c in synthetic if c.config.arm.synthetic == "calibrated"]
+    if not synthetic:
+        return
+    shown = (calibrated or synthetic)[0]
+    features = _feature_cell(finished, run_dir)
+    key = content_hash(
+        {"cell": shown.id, "features": str(features and features.name), "settings": plain(settings)}
+    )
+    with FileLock(run_dir / "showcase.lock"):
+        marker = run_dir / "showcase" / "key.txt"
+        if marker.is_file() and marker.read_text() == key:
+            return
+        try:
+            write_showcase(shown, run_dir, features, settings, with_calibrator=bool(calibrated))
+        except Exception:
+            log.exception("the showcase failed; the tables are complete without it")
+            return
+        marker.write_text(key)
 
 
 def execute(
@@ -124,20 +186,23 @@ def _with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
     return cells
 
 
-def _feature_cell(cells: Sequence[Cell], run_dir: Path) -> Path | None:
+def _feature_cell(finished: Sequence[Cell], run_dir: Path) -> Path | None:
     """Folder of a finished real-only cell, whose classifier serves as KID's feature extractor."""
-    for cell in cells:
-        folder = run_dir / "cells" / cell.id
+    for cell in finished:
         arm = cell.config.arm
-        plain = (arm.real, arm.synthetic, arm.evaluation) == ("raw", "none", "raw")
-        if plain and read_status(folder) == "finished":
-            return folder
+        if (arm.real, arm.synthetic, arm.evaluation) == ("raw", "none", "raw"):
+            return run_dir / "cells" / cell.id
     return None
 
 
-def _write_plan(
+def write_plan(
     run_dir: Path, base: DictConfig, cells: Sequence[Cell], overrides: Sequence[str]
 ) -> None:
+    """Write ``benchmark.json``: the cells, and what a reader has to know about the run.
+
+    Cells of an earlier plan with the same settings stay in it, so that a run may be widened, or
+    shared by processes that take different values of an axis.
+    """
     data = cells[0].stages.data
     counts = {
         split: _by_class(data.labels(split), data.classes) for split in ("train", "val", "test")
@@ -147,24 +212,38 @@ def _write_plan(
             labels = cell.stages.samples.manifest.label_indices()
             counts["synthetic"] = _by_class(labels, data.classes)
             break
-    existing = run_dir / "benchmark.json"
-    write_json(
-        existing,
-        {
+    parts = ("data", "samples", "generator", "calibrator")
+    settings = content_hash({part: plain(base[part]) for part in parts})
+    own = [{"id": cell.id, "axes": cell.axes} for cell in cells]
+    path = run_dir / "benchmark.json"
+    with FileLock(run_dir / "plan.lock"):
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        same = before.get("settings") == settings
+        known = {entry["id"] for entry in own}
+        kept = [e for e in before.get("cells", []) if same and e["id"] not in known]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        content = {
             "name": str(base.name),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": " ".join(["frerec benchmark", *overrides]),
+            "created": before.get("created", now) if same else now,
+            "command": " ".join(["frerec benchmark", *map(_without_path, overrides)]),
+            "settings": settings,
             "dataset": data.name,
             "modality": data.modality,
             "published": base.published,
             "classes": list(data.classes),
-            "image_size": int(data.stack.shape[-1]),
-            "counts": counts,
-            "cells": [{"id": cell.id, "axes": cell.axes} for cell in cells],
+            "image_size": data.image_size,
+            "counts": before.get("counts", {}) | counts if same else counts,
+            "cells": own + kept,
             "versions": package_versions(),
             "hardware": hardware(),
-        },
-    )
+        }
+        write_json(path, content)
+
+
+def _without_path(override: str) -> str:
+    """The report is a page that people share: it says DIR where a path of this machine stood."""
+    key, _, value = override.partition("=")
+    return f"{key}=DIR" if "/" in value or "\\" in value else override
 
 
 def _by_class(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from frerec.benchmark.cell import Cell
-from frerec.calibration import FreRec, StatisticalHighFrequencyReplacement
+from frerec.calibration import Calibrator, FreRec, StatisticalHighFrequencyReplacement
 from frerec.classification import PenultimateFeatures, load_classifier
 from frerec.errors import DataError
 from frerec.evaluation.image_quality import (
@@ -24,11 +24,14 @@ from frerec.training_tools import write_json
 log = logging.getLogger(__name__)
 
 
-def write_showcase(cell: Cell, run_dir: Path, feature_cell: Path | None, settings: Any) -> None:
+def write_showcase(
+    cell: Cell, run_dir: Path, feature_cell: Path | None, settings: Any, *, with_calibrator: bool
+) -> None:
     """Write ``run_dir/showcase``: images.npz, spectra.npz and showcase.json.
 
     Distances compare samples with real training images: uncalibrated samples with uncalibrated
     real images, calibrated samples with calibrated ones, because that is what a classifier sees.
+    Without a calibrated arm nothing is calibrated, and nothing fitted, for the showcase's sake.
     """
     stages, data = cell.stages, cell.stages.data
     folder = run_dir / "showcase"
@@ -44,13 +47,14 @@ def write_showcase(cell: Cell, run_dir: Path, feature_cell: Path | None, setting
         "synthetic": stages.samples.stack.tensor(sample_rows),
     }
     fidelity: dict[str, Any] = {}
-    shr = _shr_of(stages)
+    calibrator = stages.calibrator if with_calibrator else None
+    shr = _shr_of(calibrator)
     if shr is not None:
         sets["synthetic_shr"] = _batched(shr, sets["synthetic"])
         sets["real_shr"] = _batched(shr, sets["real"])
         what = "SHR of real training images against the images themselves"
         fidelity["real_shr"] = _fidelity(sets["real_shr"], sets["real"], what)
-    if isinstance(stages.calibrator, FreRec):
+    if isinstance(calibrator, FreRec):
         real, synthetic = stages.calibrated("real"), stages.calibrated("synthetic")
         sets["synthetic_frerec"] = synthetic.tensor(sample_rows)
         sets["real_frerec"] = real.tensor(real_rows)
@@ -87,15 +91,16 @@ def _draw(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
     return np.sort(rng.permutation(rows)[:count])
 
 
-def _shr_of(stages: Any) -> StatisticalHighFrequencyReplacement | None:
-    calibrator = stages.calibrator
+def _shr_of(calibrator: Calibrator | None) -> StatisticalHighFrequencyReplacement | None:
     if isinstance(calibrator, FreRec):
         return calibrator.shr
     return calibrator if isinstance(calibrator, StatisticalHighFrequencyReplacement) else None
 
 
 def _batched(calibrator: Any, images: Tensor) -> Tensor:
-    return torch.cat([calibrator.transform(part) for part in images.split(64)])
+    state = calibrator.state_dict()
+    device = next(iter(state.values())).device if state else torch.device("cpu")
+    return torch.cat([calibrator.transform(part.to(device)).cpu() for part in images.split(64)])
 
 
 def _fidelity(images: Tensor, reference: Tensor, what: str) -> dict[str, Any]:
@@ -112,8 +117,8 @@ def _distances(
 ) -> dict[str, Any]:
     try:
         detector: float | None = spectral_detector_auc(real, samples, groups=groups)
-    except DataError:
-        detector = None  # fewer images than folds; the report shows a dash
+    except (DataError, ValueError):
+        detector = None  # fewer images or patients than folds; the report shows a dash
     found: dict[str, Any] = {
         "lsd_db": log_spectral_distance(real, samples),
         "lsd_high_db": log_spectral_distance(real, samples, minimum_radius=0.5),

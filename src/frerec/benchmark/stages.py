@@ -1,12 +1,14 @@
 """The stages before the classifier, each an artifact in the store that cells share."""
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig
 
 from frerec.benchmark.calibrated import STACK_FILE, calibrate_stack
@@ -18,7 +20,9 @@ from frerec.data.datamodules import ImageDataModule
 from frerec.data.manifest import Manifest, hash_files
 from frerec.data.stack import ImageStack, LabelledImages, build_stack
 from frerec.generators import Generator, fit_generator
-from frerec.samples import balanced_counts, load_samples, write_samples
+from frerec.samples import balanced_counts, check_against_real, load_samples, write_samples
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1  # raise when an artifact's content changes for equal inputs
 
@@ -102,7 +106,7 @@ class Stages:
             settings,
             num_classes=len(self.data.classes),
             channels=self.data.channels,
-            image_size=self.data.stack.shape[-1],
+            image_size=self.data.image_size,
         )
         return generator
 
@@ -133,7 +137,15 @@ class Stages:
             table = user.table[["image", "label", "hash"]]
             origin = {"files": table.to_numpy().tolist()}
         shape = list(self.data.stack.shape[1:])
-        return content_hash({"format": FORMAT, "size": shape, **origin})
+        classes = list(self.data.classes)  # their order is the labels' numbers
+        decoding = self._sample_decoding()
+        return content_hash(
+            {"format": FORMAT, "size": shape, "classes": classes, "decoding": decoding, **origin}
+        )
+
+    def _sample_decoding(self) -> dict[str, Any]:
+        """Samples are decoded as the real images are."""
+        return {key: self.config.data[key] for key in ("fit", "upsample", "on_error")}
 
     @cached_property
     def samples(self) -> Samples:
@@ -141,22 +153,29 @@ class Stages:
         user = self._user_samples
 
         def make(folder: Path) -> None:
-            _, kept, _ = build_stack(
+            _, kept, skipped = build_stack(
                 user or self.generate(folder / "images"),
                 folder / STACK_FILE,
                 channels=self.data.channels,
-                image_size=self.data.stack.shape[-1],
+                image_size=self.data.image_size,
+                pixel_limit=self.config.data.pixel_limit,
                 progress=self.progress,
+                **self._sample_decoding(),
             )
             kept.write(folder / "manifest.parquet")
+            if skipped:
+                log.warning(
+                    "%d unreadable samples left out: %s", len(skipped), ", ".join(skipped[:3])
+                )
 
         folder = self.store.make("samples", self.samples_key, make)
+        root = folder / "images" if user is None else user.root
         card = {"source": self.generator_name}
         if user is None:
             card = json.loads((self.generator / "card.json").read_text())
         return Samples(
             key=self.samples_key,
-            manifest=Manifest.read(folder / "manifest.parquet"),
+            manifest=Manifest.read(folder / "manifest.parquet", root=root),
             stack=ImageStack.open(folder / STACK_FILE),
             card=card,
         )
@@ -176,11 +195,30 @@ class Stages:
         )
         return load_samples(folder, classes=classes)
 
+    def check_samples(self) -> list[str]:
+        """Decode the user's samples, and say where they differ from the real images in kind.
+
+        Returns:
+            One-line warnings: size, colour mode or file format that leave a trace of their own.
+
+        Raises:
+            DataError: For an unreadable sample, before any training begins.
+        """
+        if self._user_samples is None:
+            return []
+        _ = self.samples
+        return check_against_real(self._user_samples, self.data.manifest)
+
     @cached_property
     def calibrator_key(self) -> str:
         """Key of the fitted calibrator."""
-        part = plain(self.config.calibrator)
+        part = identity_of_fit(plain(self.config.calibrator))
         return content_hash({"format": FORMAT, "calibrator": part, "data": self.data.fingerprint})
+
+    @property
+    def calibrator_stages(self) -> list[str]:
+        """The stages of the calibrator that are applied at use."""
+        return list(self.config.calibrator.get("stages", []))
 
     @cached_property
     def calibrator_folder(self) -> Path:
@@ -197,15 +235,17 @@ class Stages:
             else:
                 calibrator.fit(images, groups)
             calibrator.save(folder)
-            for checkpoint in folder.glob("*.ckpt"):
-                checkpoint.unlink()  # the weights are saved; these were for resuming
+            remove_checkpoints(folder)
 
         return self.store.make("calibrators", self.calibrator_key, fit)
 
     @cached_property
     def calibrator(self) -> Calibrator:
-        """The fitted calibrator, in evaluation mode."""
-        return load_calibrator(self.calibrator_folder)
+        """The fitted calibrator, in evaluation mode, where the trainer runs."""
+        calibrator = load_calibrator(self.calibrator_folder)
+        if isinstance(calibrator, FreRec):
+            calibrator.use_stages(self.config.calibrator.stages)
+        return calibrator.to(device_of(self.config.trainer.accelerator))
 
     def calibrated(self, source: str) -> ImageStack:
         """The calibrated stack of the ``real`` or the ``synthetic`` images."""
@@ -213,6 +253,7 @@ class Stages:
             {
                 "format": FORMAT,
                 "calibrator": self.calibrator_key,
+                "stages": self.calibrator_stages,
                 "images": self.data.fingerprint if source == "real" else self.samples.key,
             }
         )
@@ -222,3 +263,30 @@ class Stages:
             calibrate_stack(self.calibrator, stack, folder, progress=self.progress)
 
         return ImageStack.open(self.store.make("calibrated", key, make) / STACK_FILE)
+
+
+def identity_of_fit(config: dict[str, Any]) -> dict[str, Any]:
+    """A calibrator's settings without what does not change its fit.
+
+    Where it is trained, and which of its stages are applied at use: ablations share one fit.
+    """
+    kept = {k: v for k, v in config.items() if k != "stages"}
+    if "training" in kept:
+        kept["training"] = {k: v for k, v in kept["training"].items() if k != "accelerator"}
+    return kept
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Delete what a training kept for resuming, once the weights are saved.
+
+    ``last.ckpt`` goes first: a resume begins with it, and needs the best one beside it.
+    """
+    (folder / "last.ckpt").unlink(missing_ok=True)
+    for checkpoint in folder.glob("best-*.ckpt"):
+        checkpoint.unlink()
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device of Lightning's ``accelerator``: a GPU where one is asked for or found."""
+    gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")

@@ -127,7 +127,7 @@ def load_calibrator(directory: str | Path) -> Calibrator:
         calibrator = Calibrator._registry[kind](**config)
         calibrator.prepare_for_state(state)
         calibrator.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, KeyError) as error:
         first = str(error).splitlines()[0]
         raise DataError(f"{directory}: weights and description do not match ({first})") from error
     return calibrator.eval()

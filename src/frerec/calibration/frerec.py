@@ -1,7 +1,7 @@
 """FreRec: SHR, then RHM (arXiv 2511.12301)."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -44,13 +44,11 @@ class FreRec(Calibrator):
         shr: Mapping[str, Any] | None = None,
         rhm: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
-        stages: tuple[str, ...] | list[str] = STAGES,
+        stages: Sequence[str] = STAGES,
     ) -> None:
         super().__init__()
-        unknown = [stage for stage in stages if stage not in STAGES]
-        if unknown or not stages:
-            raise ConfigError(f"stages={list(stages)}: expected some of {', '.join(STAGES)}")
-        self.stages = tuple(stage for stage in STAGES if stage in stages)
+        self.stages: tuple[str, ...] = STAGES
+        self.use_stages(stages)
         self.rhm_arguments = dict(rhm or {})
         channels = int(self.rhm_arguments.pop("channels", 1))
         try:
@@ -60,6 +58,16 @@ class FreRec(Calibrator):
         except TypeError as error:
             raise ConfigError(f"FreRec: {str(error).split('.__init__() ')[-1]}") from error
         self.report: dict[str, float] = {}
+
+    def use_stages(self, stages: Sequence[str]) -> None:
+        """Choose the stages applied at use; the fit is the same for all choices.
+
+        Raises:
+            ConfigError: If ``stages`` is empty or names another stage.
+        """
+        if not stages or any(stage not in STAGES for stage in stages):
+            raise ConfigError(f"stages={list(stages)}: expected some of {', '.join(STAGES)}")
+        self.stages = tuple(stage for stage in STAGES if stage in stages)
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, completed by the number of channels."""

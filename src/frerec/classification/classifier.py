@@ -74,7 +74,7 @@ class Classifier(pl.LightningModule):
         checkpoint_path = None if checkpoint_path is None else str(checkpoint_path)
         mean, std = [float(v) for v in mean], [float(v) for v in std]
         class_weights = None if class_weights is None else [float(w) for w in class_weights]
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # a path in them stays on this machine
         for key, values in (("mean", mean), ("std", std)):
             if len(values) not in (1, in_channels):
                 raise ConfigError(

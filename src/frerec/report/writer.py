@@ -11,8 +11,9 @@ from frerec.report.run import Run, read_run
 from frerec.report.tables import all_tables, results_frame
 from frerec.report.tabular import Table, escape, write_csv
 
-# A folder with this file in it is a report that may be replaced.
-_MARK = "index.html"
+_PAGE = "index.html"
+# A folder with this file in it is a report of ours, which may be replaced.
+_MARK = ".frerec-report"
 
 
 def write_report(run_dir: Path, output: Path | None = None) -> Path:
@@ -47,7 +48,7 @@ def write_report(run_dir: Path, output: Path | None = None) -> Path:
         _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return target / _MARK
+    return target / _PAGE
 
 
 def _replaceable(target: Path) -> bool:
@@ -63,7 +64,8 @@ def _write(run: Run, folder: Path) -> None:
     figures = folder / "figures"
     figures.mkdir()
     page = render(run, tables, write_figures(run, figures))
-    (folder / _MARK).write_text(page, encoding="utf-8", newline="\n")
+    (folder / _PAGE).write_text(page, encoding="utf-8", newline="\n")
+    (folder / _MARK).write_text("frerec report\n", encoding="utf-8")
 
 
 def _markdown(run: Run, tables: list[Table]) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
@@ -13,16 +13,25 @@ from frerec.errors import ConfigError
 log = logging.getLogger(__name__)
 
 MODES = ("offline", "online")
-PRIVATE = ("paths", "root", "path", "cache_dir", "directory", "output", "out")  # machine paths
+# Keys whose values say where things lie on the user's machine.
+PRIVATE = ("paths", "root", "path", "labels", "cache_dir", "directory", "checkpoint_path")
 
 
 def without_paths(config: Any) -> Any:
-    """The configuration without keys that hold paths of the user's machine."""
+    """The configuration without what says where things lie on the user's machine."""
     if isinstance(config, Mapping):
         return {k: without_paths(v) for k, v in config.items() if k not in PRIVATE}
     if isinstance(config, list | tuple):
         return [without_paths(value) for value in config]
+    if isinstance(config, str) and _is_machine_path(config):
+        return "(path)"
     return config
+
+
+def _is_machine_path(text: str) -> bool:
+    if text.startswith("~"):
+        return True
+    return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
 
 
 class WandbTracker:
@@ -52,39 +61,59 @@ class WandbTracker:
 
     @contextmanager
     def run(
-        self, name: str, *, group: str, config: Mapping[str, Any], directory: Path
-    ) -> Iterator["WandbRun"]:
+        self, name: str, *, group: str, cell_id: str, config: Mapping[str, Any], directory: Path
+    ) -> Iterator["TrackedRun"]:
         """One W&B run, finished at the end (two in one process would write into one another)."""
-        logger: WandbLogger | None = None
+        group = self.group or group
+        logger: _GuardedWandbLogger | None = None
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            logger = WandbLogger(
+            logger = _GuardedWandbLogger(
                 project=self.project,
                 name=name,
-                group=self.group or group,
+                group=group,
+                id=f"{group}-{cell_id}",  # a resumed cell goes on in its own run
+                resume="allow",
                 entity=self.entity,
                 tags=self.tags,
                 save_dir=str(directory),
                 offline=self.mode == "offline",
                 job_type="cell",
                 config=without_paths(dict(config)),
-                settings={"silent": True, "console": "off", "init_timeout": 30},
+                settings=_quiet_settings(),
             )
             _ = logger.experiment  # starts the run here, where a failure can be caught
         except Exception as error:
             log.warning("W&B is off for this cell (%s); the local log is complete", error)
             logger = None
+        exit_code = 1
         try:
-            yield WandbRun(logger)
+            yield TrackedRun(logger)
+            exit_code = 0
         finally:
             if logger is not None:
-                _finish()
+                _finish(exit_code)
 
 
-class WandbRun:
-    """A W&B run, or nothing where W&B could not start."""
+class _GuardedWandbLogger(WandbLogger):
+    """A WandbLogger whose failures are reported once and stop nothing."""
 
-    def __init__(self, logger: WandbLogger | None) -> None:
+    _broken = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if self._broken:
+            return
+        try:
+            super().log_metrics(metrics, step)
+        except Exception as error:
+            self._broken = True
+            log.warning("W&B takes no more metrics (%s); the local log is complete", error)
+
+
+class TrackedRun:
+    """A W&B run, or nothing where there is none."""
+
+    def __init__(self, logger: WandbLogger | None = None) -> None:
         self._logger = logger
 
     @property
@@ -106,15 +135,36 @@ class NoTracker:
     """Local files only."""
 
     @contextmanager
-    def run(self, name: str, **_: Any) -> Iterator[WandbRun]:  # noqa: ARG002
+    def run(self, name: str, **_: Any) -> Iterator[TrackedRun]:  # noqa: ARG002
         """Nothing to open."""
-        yield WandbRun(None)
+        yield TrackedRun()
 
 
-def _finish() -> None:
+def _quiet_settings() -> Any:
+    """No console text; nothing about the machine, its user, its files or the command line."""
+    import wandb
+
+    return wandb.Settings(
+        silent=True,
+        console="off",
+        init_timeout=30,
+        disable_git=True,
+        disable_code=True,
+        disable_job_creation=True,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        host="",
+        program="frerec",
+        program_relpath="frerec",
+    )
+
+
+def _finish(exit_code: int) -> None:
     import wandb
 
     try:
-        wandb.finish()
+        wandb.finish(exit_code=exit_code)
     except Exception as error:
         log.warning("W&B did not close cleanly (%s); the local files are complete", error)

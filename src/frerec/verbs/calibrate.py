@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from frerec.calibration import Calibrator, load_calibrator
-from frerec.calibration.base import WEIGHTS_FILE
+from frerec.calibration.base import CONFIG_FILE, WEIGHTS_FILE
 from frerec.config import compose_config, require
 from frerec.data.readers import read_image
 from frerec.errors import ConfigError, DataError
+from frerec.training_tools import write_json
 
 log = logging.getLogger(__name__)
 
@@ -93,27 +95,30 @@ def list_tasks(source: Path, output: Path) -> list[Task]:
 
 
 def _open_output(
-    output: Path, tasks: Sequence[Task], record: dict[str, object], *, overwrite: bool
+    output: Path, tasks: Sequence[Task], record: dict[str, Any], *, overwrite: bool
 ) -> list[Task]:
     """Tasks still to do; nothing of another model or of anybody else is overwritten unasked."""
     path = output / RECORD
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output={output}: is a file; give a folder")
     present = [task for task in tasks if task.target.exists()]
-    same = path.is_file() and json.loads(path.read_text()) == record
+    same = path.is_file() and _read_record(path) == record
     if present and not same and not overwrite:
         raise ConfigError(
             f"{present[0].target}: exists and was not made by this model with bits="
             f"{record['bits']}; give overwrite=true or another output="
         )
     output.mkdir(parents=True, exist_ok=True)
-    if overwrite:
-        for task in present:
-            task.target.unlink()
-        present = []
-    path.write_text(json.dumps(record, indent=2) + "\n")
-    done = {task.target for task in present}
+    write_json(path, record)
+    done = set() if overwrite else {task.target for task in present}
     return [task for task in tasks if task.target not in done]
+
+
+def _read_record(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        return None  # not ours, or damaged: then nothing there is known to be this model's
 
 
 def _calibrate(
@@ -182,7 +187,10 @@ def write_png(image: Tensor, path: Path, *, bits: int) -> None:
 
 
 def _fingerprint(model: Path) -> str:
-    return hashlib.sha256((model / WEIGHTS_FILE).read_bytes()).hexdigest()
+    digest = hashlib.sha256((model / CONFIG_FILE).read_bytes())
+    with (model / WEIGHTS_FILE).open("rb") as file:
+        digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _device(name: str) -> torch.device:

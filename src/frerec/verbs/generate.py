@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frerec.benchmark.stages import Stages
-from frerec.config import compose_config, require
+from frerec.config import check_complete, compose_config, require
 from frerec.errors import ConfigError
 
 
@@ -15,6 +15,7 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     out = Path(require(config, "out", "the folder for the samples"))
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; give out= a folder")
+    check_complete(config)
     progress = bool(config.trainer.progress) and sys.stderr.isatty()
     manifest = Stages(config, progress=progress).generate(out)
     print(f"Samples: {out} ({len(manifest)} images)")
