@@ -109,6 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         return _run(VERBS[name], rest)
+    except OSError as error:
+        if os.environ.get("FREREC_DEBUG"):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}; check the path and its permissions")
     except FrerecError as error:
         if os.environ.get("FREREC_DEBUG"):
             raise

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from frerec.errors import ConfigError, FrerecError
+from frerec.value_types import check_types
 
 
 def config_directory() -> Path:
@@ -38,9 +39,24 @@ def compose_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
-            return compose(config_name=name, overrides=overrides)
+            config = compose(config_name=name, overrides=overrides)
+            values = [o for o in overrides if not _chooses(o, directory)]
+            if values:
+                choices = [o for o in overrides if o not in values]
+                defaults = compose(config_name=name, overrides=choices)
+                check_types(config, defaults, [_key(o) for o in values if o[0] not in "+~"])
+            return config
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, name, overrides, directory)) from error
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _chooses(override: str, directory: Path) -> bool:
+    """Whether an override takes an option of a config group."""
+    return (directory / _key(override).partition("@")[0]).is_dir()
 
 
 def quote_override(override: str) -> str:

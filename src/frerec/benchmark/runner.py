@@ -110,8 +110,11 @@ def _show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
             return
         try:
             write_showcase(shown, run_dir, features, settings, with_calibrator=bool(calibrated))
-        except Exception:
-            log.exception("the showcase failed; the tables are complete without it")
+        except Exception as error:
+            (run_dir / "showcase").mkdir(exist_ok=True)
+            (run_dir / "showcase" / "error.txt").write_text(traceback.format_exc())
+            line = " ".join(str(error).split())
+            log.error("the showcase failed (%s); the tables are complete without it", line)
             return
         marker.write_text(key)
 
@@ -217,7 +220,7 @@ def write_plan(
     own = [{"id": cell.id, "axes": cell.axes} for cell in cells]
     path = run_dir / "benchmark.json"
     with FileLock(run_dir / "plan.lock"):
-        before = json.loads(path.read_text()) if path.is_file() else {}
+        before = _read_plan(path)
         same = before.get("settings") == settings
         known = {entry["id"] for entry in own}
         kept = [e for e in before.get("cells", []) if same and e["id"] not in known]
@@ -238,6 +241,15 @@ def write_plan(
             "hardware": hardware(),
         }
         write_json(path, content)
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    """The plan of an earlier call; a damaged one is written anew."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _without_path(override: str) -> str:

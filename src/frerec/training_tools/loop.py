@@ -31,6 +31,8 @@ from frerec.training_tools.checkpoints import AtomicCheckpointIO, load_checkpoin
 from frerec.training_tools.draws import STEP, DrawSampler, derive_seed
 from frerec.training_tools.records import JsonlLogger, write_json
 
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
+
 
 @dataclass(frozen=True)
 class LoopState:
@@ -181,6 +183,10 @@ def run_training(
         ConfigError: If a number is out of range, or ``directory`` holds another plan's run.
         DataError: If the training set is empty or ``last.ckpt`` is damaged.
     """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"trainer.accelerator={accelerator}: no GPU here; give auto or cpu")
     check_positive(steps=steps, batch_size=batch_size, eval_every=eval_every)
     count = len(images)  # type: ignore[arg-type]
     if count == 0:

@@ -22,6 +22,8 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     config = compose_config(config_name, overrides)
     out = Path(require(config, "out", "the folder for the model"))
     check_complete(config)
+    if not out.name:
+        raise ConfigError(f"out={out}: expected a new folder's name")
     done = (out / CONFIG_FILE).exists()
     if done and not config.overwrite:
         raise ConfigError(f"{out}: holds a model already; give overwrite=true or another out=")

@@ -1,0 +1,64 @@
+"""A value given on the command line has to be of the kind that its key holds."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from frerec.errors import ConfigError
+
+MISSING = "???"
+# Keys whose default is null and which hold a whole number when they are given.
+OPTIONAL_INTEGERS = ("image_size", "train_size", "crop", "bank_size")
+
+
+def check_types(config: DictConfig, defaults: DictConfig, keys: Iterable[str]) -> None:
+    """Compare the values of ``keys`` with their defaults, and turn numeric names into text.
+
+    Raises:
+        ConfigError: For a value of another kind; names the key, the value and the kind expected.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    known: Any = OmegaConf.to_container(defaults, resolve=False)
+    for key in keys:
+        value, default = _at(plain, key), _at(known, key)
+        if default == MISSING and isinstance(value, int | float) and not isinstance(value, bool):
+            OmegaConf.update(config, key, str(value))  # a folder may be called 123
+            continue
+        expected = _expectation(key, value, default)
+        if expected is not None:
+            raise ConfigError(f"{key}={value}: expected {expected}")
+
+
+def _expectation(key: str, value: Any, default: Any) -> str | None:
+    """What was expected, or None where the value fits."""
+    if isinstance(value, str) and "${" in value:
+        return None
+    if default == MISSING:
+        return None if isinstance(value, str) else "text"
+    if key.rpartition(".")[2] in OPTIONAL_INTEGERS:
+        fits = value is None or (isinstance(value, int) and not isinstance(value, bool))
+        return None if fits else "a whole number, or null"
+    if value is None or default is None or (isinstance(default, str) and "${" in default):
+        return None
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        fits = isinstance(value, int) and not isinstance(value, bool)
+        # `ratio: 1` may well be given as 0.5: a default of 0 or 1 does not say that it counts.
+        fraction = isinstance(value, float) and default in (0, 1) and not key.endswith("seed")
+        return None if fits or fraction else "a whole number"
+    if isinstance(default, float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return None if number else "a number"
+    if isinstance(default, list):
+        return None if isinstance(value, list) else "a list, as [a,b]"
+    return None
+
+
+def _at(node: Any, key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return None
+        node = node[part]
+    return node
