@@ -109,6 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         return _run(VERBS[name], rest)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0  # the reader, as `head`, has what it wanted
+    except (TypeError, ValueError) as error:
+        if os.environ.get("FREREC_DEBUG"):
+            raise
+        line = " ".join(str(error).split())
+        return _fail(f"{type(error).__name__}: {line}; FREREC_DEBUG=1 shows where")
     except OSError as error:
         if os.environ.get("FREREC_DEBUG"):
             raise

@@ -1,5 +1,6 @@
 """A value given on the command line has to be of the kind that its key holds."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,7 +23,8 @@ def check_types(config: DictConfig, defaults: DictConfig, keys: Iterable[str]) -
     known: Any = OmegaConf.to_container(defaults, resolve=False)
     for key in keys:
         value, default = _at(plain, key), _at(known, key)
-        if default == MISSING and isinstance(value, int | float) and not isinstance(value, bool):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and isinstance(default, str) and "${" not in default:
             OmegaConf.update(config, key, str(value))  # a folder may be called 123
             continue
         expected = _expectation(key, value, default)
@@ -34,6 +36,12 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
     """What was expected, or None where the value fits."""
     if isinstance(value, str) and "${" in value:
         return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a finite number"
+    if value is None and isinstance(default, str | int | float) and default != MISSING:
+        return "a value"
+    if key.endswith("label_map") and not isinstance(value, dict | type(None)):
+        return "a mapping, as {theirs:ours}"
     if default == MISSING:
         return None if isinstance(value, str) else "text"
     if key.rpartition(".")[2] in OPTIONAL_INTEGERS:

@@ -154,6 +154,16 @@ def test_a_second_run_redoes_nothing(finished: Path) -> None:
 
 
 @pytest.mark.xdist_group("benchmark")
+@pytest.mark.parametrize(("name", "content"), [("status.json", ""), ("metrics.json", "[]")])
+def test_a_cell_with_a_damaged_file_is_made_again(finished: Path, name: str, content: str) -> None:
+    before = table(finished)
+    folder = cells(finished)["raw-0"]["dir"]
+    (folder / name).write_text(content)  # type: ignore[operator]
+    assert main(arguments(finished)) == 0
+    assert table(finished) == before
+
+
+@pytest.mark.xdist_group("benchmark")
 def test_report_verb_writes_the_same_table(finished: Path, tmp_path: Path) -> None:
     run = str(finished / "runs" / "benchmark")
     assert main(["report", run, f"output={tmp_path / 'r'}"]) == 0
@@ -282,6 +292,17 @@ def test_an_unreadable_sample_is_found_before_anything_is_trained(
     assert main(arguments(tmp_path, *more)) == 2
     assert "3.png" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_real_test_images_are_not_taken_for_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = tmp_path / "real"
+    write_tree(real, textured_images(40), [f"{'ab'[i % 2]}/{i}.png" for i in range(40)])
+    more = ["data=folder", f"data.root={real}", "samples=folder", f"samples.path={real}"]
+    small = [a for a in arguments(tmp_path, "grid.arm=[gda]") if not a.startswith("data")]
+    assert main([*small, *more]) == 2
+    assert "is a real" in capsys.readouterr().err
 
 
 def test_a_failed_calibrator_leaves_a_report_of_the_other_arms(

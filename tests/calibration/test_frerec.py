@@ -53,6 +53,30 @@ def test_the_amplitude_loss_is_blind_to_phase() -> None:
     )
 
 
+@pytest.mark.parametrize("width", [31, 32])
+def test_the_other_spectral_terms_follow_their_formulas(width: int) -> None:
+    a, b = textured_images(1, seed=1, width=width), textured_images(1, seed=2, width=width)
+    x, y = (np.fft.fft2(image.double().numpy(), norm="ortho") for image in (a, b))
+    pixel = float((a - b).double().square().mean())
+    logs = np.abs(np.log(np.abs(x) + 1e-4) - np.log(np.abs(y) + 1e-4)).mean()
+    error = np.abs(x - y)
+    focal = (error / error.max() * error**2).mean()
+    for name, expected in (("log_amplitude", logs), ("focal", focal)):
+        found = float(reconstruction_loss(a, b, loss=name)) - pixel  # type: ignore[arg-type]
+        assert found == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["paper", "amplitude", "log_amplitude", "focal"])
+def test_losses_vanish_at_the_target_with_finite_gradients(loss: str) -> None:
+    target = textured_images(1)
+    output = target.clone().requires_grad_()
+    value = reconstruction_loss(output, target, loss=loss)  # type: ignore[arg-type]
+    value.backward()
+    assert float(value) == 0
+    assert output.grad is not None
+    assert torch.isfinite(output.grad).all()
+
+
 def test_training_improves_the_reconstruction(real: torch.Tensor) -> None:
     calibrator = FreRec(
         shr={
@@ -170,7 +194,7 @@ def test_a_killed_fit_goes_on_to_the_same_weights(real: torch.Tensor, tmp_path: 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DegradedPairs, "__getitem__", dying)
-        with pytest.raises(BaseException):  # noqa: B017  (Lightning turns an interrupt into exit)
+        with pytest.raises(KeyboardInterrupt):
             FreRec(shr={"neighbours": 6}, training=QUICK).fit(real, directory=tmp_path / "b")
     assert (tmp_path / "b" / "last.ckpt").exists()
     resumed = FreRec(shr={"neighbours": 6}, training=QUICK).fit(real, directory=tmp_path / "b")

@@ -176,6 +176,15 @@ def test_models_of_one_bank_but_other_settings_are_told_apart(
     assert "overwrite=true" in failure(capsys)
 
 
+def test_an_output_inside_the_real_images_is_refused(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("fit", "generate"):
+        where = [f"data.root={folders / 'real'}", f"out={folders / 'real' / 'new'}"]
+        assert main([verb, "data=folder", *where]) == 2
+        assert "must not lie in data.root" in failure(capsys)
+
+
 def test_overwriting_loses_nothing_when_an_image_is_unreadable(
     folders: Path, synthetic: Path, tmp_path: Path
 ) -> None:
@@ -183,6 +192,8 @@ def test_overwriting_loses_nothing_when_an_image_is_unreadable(
     (synthetic / "five.png").write_bytes(b"broken")
     assert calibrate(folders, synthetic, tmp_path / "out", "overwrite=true") == 2
     assert len(list((tmp_path / "out").rglob("*.png"))) == 5
+    # Some may be new and some old by now: they are not taken for this model's.
+    assert calibrate(folders, synthetic, tmp_path / "out") == 2
 
 
 def test_an_unreadable_image_is_named_or_skipped_and_listed(

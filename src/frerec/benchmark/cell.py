@@ -194,12 +194,21 @@ def new_classifier(
 
 
 def read_status(directory: Path) -> str:
-    """State of a cell's folder: finished, failed, running or pending."""
-    path = directory / "status.json"
-    if not path.is_file():
-        return "pending"
-    state: str = json.loads(path.read_text())["state"]
-    return state
+    """State of a cell's folder: finished, failed, running or pending.
+
+    What a kill or a full disk left unreadable counts as pending, and is made again.
+    """
+    status, metrics = (_read_object(directory / f"{name}.json") for name in ("status", "metrics"))
+    state = str(status.get("state", "pending"))
+    return "pending" if state == "finished" and "test" not in metrics else state
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _training_images(stages: Stages, config: DictConfig) -> ConcatDataset[Any]:

@@ -21,9 +21,11 @@ from frerec.benchmark.showcase import write_showcase
 from frerec.benchmark.stages import Stages
 from frerec.calibration.shr import POOL_PER_NEIGHBOUR
 from frerec.config import instantiate, plain
-from frerec.errors import ConfigError
+from frerec.data.datamodules import ImageDataModule
+from frerec.errors import ConfigError, DataError
+from frerec.report.published import DATASETS
 from frerec.tracking.environment import hardware, package_versions
-from frerec.training_tools import check_positive, write_json
+from frerec.training_tools import check_machine, check_positive, write_json
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,13 @@ def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int
     name = str(base.name)
     if name in ("", ".", "..") or any(sign in name for sign in "/\\"):
         raise ConfigError(f"name={name}: expected a folder's name without slashes")
+    if base.executor.name not in EXECUTORS:
+        known = ", ".join(EXECUTORS)
+        raise ConfigError(f"executor.name={base.executor.name}: expected one of {known}")
+    if base.published is not None and base.published not in DATASETS:
+        raise ConfigError(
+            f"published={base.published}: expected null or one of {', '.join(DATASETS)}"
+        )
     progress = bool(base.trainer.progress) and sys.stderr.isatty()
     tracker = instantiate(base.logger)
     cells = _with_stages(planned, progress)
@@ -52,7 +61,7 @@ def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int
     run_dir = Path(base.paths.runs) / name
     run_dir.mkdir(parents=True, exist_ok=True)
     write_plan(run_dir, base, cells, overrides)
-    failed = execute(cells, run_dir, tracker, group=name, progress=progress)
+    failed = EXECUTORS[base.executor.name](cells, run_dir, tracker, group=name, progress=progress)
     _show(cells, run_dir, base.showcase)
     write_plan(run_dir, base, cells, overrides)  # once more: now the samples are counted
     return run_dir, failed
@@ -73,6 +82,9 @@ def check_before_training(cells: Sequence[Cell]) -> None:
     for cell in cells:
         config, stages = cell.config, cell.stages
         schedule = config.classifier
+        check_machine(schedule.precision, config.trainer.accelerator)
+        if first_time("data", {"fingerprint": stages.data.fingerprint}):
+            _check_every_class(stages.data)
         check_positive(
             steps=schedule.steps, batch_size=schedule.batch_size, eval_every=schedule.eval_every
         )
@@ -88,8 +100,21 @@ def check_before_training(cells: Sequence[Cell]) -> None:
                     f"least {SMALLEST_BANK}"
                 )
         if config.arm.synthetic != "none" and first_time("samples", {"key": stages.samples_key}):
+            if config.samples.path is None:
+                stages.new_generator()
             for warning in stages.check_samples():
                 log.warning("%s", warning)
+
+
+def _check_every_class(data: ImageDataModule) -> None:
+    for split in ("train", "val", "test"):
+        present = set(data.labels(split).tolist())
+        for number, name in enumerate(data.classes):
+            if number not in present:
+                raise DataError(
+                    f"{data.name}: no image of class {name} in the {split} split; training, "
+                    "validation and test need every class (data.val_fraction, data.test_fraction)"
+                )
 
 
 def _show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
@@ -147,6 +172,9 @@ def execute(
                 held.append((number, cell))
         waiting, patience = held, -1.0  # the second time, wait for the other process
     return failed
+
+
+EXECUTORS = {"serial": execute}
 
 
 def _attempt(

@@ -19,6 +19,7 @@ from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
 from frerec.data.manifest import Manifest, hash_files
 from frerec.data.stack import ImageStack, LabelledImages, build_stack
+from frerec.errors import DataError
 from frerec.generators import Generator, fit_generator
 from frerec.samples import balanced_counts, check_against_real, load_samples, write_samples
 
@@ -89,7 +90,7 @@ class Stages:
             images = LabelledImages(self.data.stack, rows, self.data.labels("train"))
             settings = plain(self.config.generator)
             fit_generator(
-                self._new_generator(),
+                self.new_generator(),
                 images,
                 directory=folder,
                 accelerator=self.config.trainer.accelerator,
@@ -99,7 +100,8 @@ class Stages:
 
         return self.store.make("generators", self.generator_key, train)
 
-    def _new_generator(self) -> Generator:
+    def new_generator(self) -> Generator:
+        """The configured generator, untrained."""
         settings = {k: v for k, v in plain(self.config.generator).items() if k != "training"}
         settings.pop("name")
         generator: Generator = instantiate(
@@ -186,7 +188,7 @@ class Stages:
         counts = np.bincount(self.data.labels("train"), minlength=len(classes)).tolist()
         settings = self.config.samples
         write_samples(
-            type(self._new_generator()).load(self.generator),
+            type(self.new_generator()).load(self.generator),
             balanced_counts(dict(zip(classes, counts, strict=True)), settings.ratio),
             classes,
             folder,
@@ -206,8 +208,23 @@ class Stages:
         """
         if self._user_samples is None:
             return []
+        copies = self._copies_of_real_images(self._user_samples)
         _ = self.samples
-        return check_against_real(self._user_samples, self.data.manifest)
+        return copies + check_against_real(self._user_samples, self.data.manifest)
+
+    def _copies_of_real_images(self, samples: Manifest) -> list[str]:
+        """Refuse samples that are files of the validation or test split; warn of training ones."""
+        real = self.data.manifest.table
+        split_of = dict(zip(real["hash"], real["split"], strict=True))
+        splits = [split_of.get(digest, "") for digest in samples.table["hash"]]
+        for name, digest in zip(samples.table["image"], samples.table["hash"], strict=True):
+            if split_of.get(digest, "") in ("val", "test"):
+                raise DataError(
+                    f"{samples.root / name}: is a real {split_of[digest]} image; samples.path has "
+                    "to hold a generator's images, not the real ones"
+                )
+        copies = splits.count("train")
+        return [f"{copies} samples are files of the training split"] if copies else []
 
     @cached_property
     def calibrator_key(self) -> str:

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from frerec.calibration.statistics import LOG_FLOOR
 from frerec.spectral.bands import hermitian_weight
 
-LossName = Literal["paper", "amplitude"]
+LossName = Literal["paper", "amplitude", "log_amplitude", "focal"]
 
 
 def spectral_weight_map(images: Tensor) -> Tensor:
@@ -29,19 +30,46 @@ def spectral_mse(output: Tensor, target: Tensor) -> Tensor:
     return loss
 
 
+def _amplitude(images: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft2(images.float(), norm="ortho")
+    # sqrt(. + tiny) has a finite gradient at 0, which abs() does not.
+    amplitude: Tensor = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
+    return amplitude
+
+
 def amplitude_mse(output: Tensor, target: Tensor) -> Tensor:
     """Mean of (|F(x)| - |F(A(x))|)^2 over the full plane: blind to the phase."""
-    spectra = [torch.fft.rfft2(image.float(), norm="ortho") for image in (output, target)]
-    # sqrt(. + tiny) has a finite gradient at 0, which abs() does not.
-    first, second = ((s.real.square() + s.imag.square() + 1e-12).sqrt() for s in spectra)
-    weight = spectral_weight_map(output)
-    loss: Tensor = ((first - second).square() * weight).mean()
+    difference = _amplitude(output) - _amplitude(target)
+    loss: Tensor = (difference.square() * spectral_weight_map(output)).mean()
+    return loss
+
+
+def log_amplitude_l1(output: Tensor, target: Tensor, *, floor: float = LOG_FLOOR) -> Tensor:
+    """Mean of |ln(|F(x)| + floor) - ln(|F(A(x))| + floor)| over the full plane."""
+    logs = [torch.log(_amplitude(images) + floor) for images in (output, target)]
+    loss: Tensor = ((logs[0] - logs[1]).abs() * spectral_weight_map(output)).mean()
+    return loss
+
+
+def focal_frequency_loss(output: Tensor, target: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """Focal frequency loss (Jiang et al., ICCV 2021): hard frequencies weigh more.
+
+    Mean of w |F(x) - F(A(x))|^2 with w = |F(x) - F(A(x))|^alpha divided by its largest value in
+    the image's channel; no gradient flows through w.
+    """
+    difference = torch.fft.rfft2((output - target).float(), norm="ortho")
+    power = difference.real.square() + difference.imag.square()
+    weight = power.detach().pow(alpha / 2)
+    weight = weight / weight.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
+    loss: Tensor = (weight * power * spectral_weight_map(output)).mean()
     return loss
 
 
 SPECTRAL_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "paper": spectral_mse,
     "amplitude": amplitude_mse,
+    "log_amplitude": log_amplitude_l1,
+    "focal": focal_frequency_loss,
 }
 
 
@@ -53,7 +81,8 @@ def reconstruction_loss(
     Args:
         output: A(x_hat), ``[B, C, H, W]``.
         target: x, the same shape.
-        loss: Spectral term: ``paper`` (complex spectra) or ``amplitude`` [ours].
+        loss: Spectral term: ``paper`` (complex spectra), or [ours] ``amplitude``,
+            ``log_amplitude`` or ``focal``.
         spectral_weight: w, 1 in the paper's formula.
 
     Returns:

@@ -24,7 +24,8 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         channels: 1 or 3.
         network: ``base`` (the paper's) or ``lite`` (for a CPU [ours]).
         frequency_branch: False leaves FESA out (the paper's ablation).
-        loss: ``paper`` or ``amplitude``, see :mod:`frerec.calibration.losses`.
+        loss: ``paper``, ``amplitude``, ``log_amplitude`` or ``focal``, see
+            :mod:`frerec.calibration.losses`.
         spectral_weight: Weight of the spectral term.
         learning_rate: Of AdamW [ours].
         final_learning_rate: The end of the cosine schedule [ours].

@@ -50,6 +50,10 @@ class RhmTraining:
             raise ConfigError(
                 f"validation_fraction={self.validation_fraction}: expected a number in (0, 1)"
             )
+        for key in ("steps", "batch_size", "validation_limit", "eval_every"):
+            if getattr(self, key) < 1:
+                value = getattr(self, key)
+                raise ConfigError(f"RHM training.{key}={value}: expected at least 1")
         if self.crop is not None and self.crop < 16:
             raise ConfigError(f"crop={self.crop}: expected at least 16 pixels, or null")
 

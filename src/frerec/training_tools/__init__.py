@@ -11,6 +11,7 @@ from frerec.training_tools.draws import (
 from frerec.training_tools.loop import (
     LoopState,
     best_checkpoint,
+    check_machine,
     check_positive,
     run_training,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "LoopState",
     "Transform",
     "best_checkpoint",
+    "check_machine",
     "check_positive",
     "derive_seed",
     "load_checkpoint",

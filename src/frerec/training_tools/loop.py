@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -183,10 +185,7 @@ def run_training(
         ConfigError: If a number is out of range, or ``directory`` holds another plan's run.
         DataError: If the training set is empty or ``last.ckpt`` is damaged.
     """
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"trainer.accelerator={accelerator}: no GPU here; give auto or cpu")
+    check_machine(precision, accelerator)
     check_positive(steps=steps, batch_size=batch_size, eval_every=eval_every)
     count = len(images)  # type: ignore[arg-type]
     if count == 0:
@@ -254,9 +253,28 @@ def run_training(
         )
         try:
             trainer.fit(model, loader, validation)
+        except SystemExit as stop:
+            # Lightning turns Ctrl-C into exit status 1 and leaves the signal ignored.
+            if not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from None
         finally:
             loop.bar.close()
     return loop.state
+
+
+def check_machine(precision: str, accelerator: str) -> None:
+    """Refuse a precision or a place to run that is not to be had.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"trainer.accelerator={accelerator}: no GPU here; give auto or cpu")
 
 
 def check_positive(**numbers: int) -> None:

@@ -56,6 +56,7 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     record = {"model": _fingerprint(model), "bits": config.bits}
     todo = _open_output(output, tasks, record, overwrite=config.overwrite)
     skipped = _calibrate(calibrator, todo, source, config, device)
+    write_json(output / RECORD, record)
     print(
         f"Calibrated {len(todo) - len(skipped)} images into {output}"
         f" ({len(tasks) - len(todo)} were there, {len(skipped)} skipped)"
@@ -101,17 +102,18 @@ def _open_output(
     path = output / RECORD
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output={output}: is a file; give a folder")
-    present = [task for task in tasks if task.target.exists()]
     same = path.is_file() and _read_record(path) == record
-    if present and not same and not overwrite:
-        raise ConfigError(
-            f"{present[0].target}: exists and was not made by this model with bits="
-            f"{record['bits']}; give overwrite=true or another output="
-        )
+    if not same and not overwrite:
+        foreign = next(iter(sorted(output.rglob("*.png"))), None) if output.is_dir() else None
+        if foreign is not None:
+            raise ConfigError(
+                f"{foreign}: exists and was not made by this model with bits={record['bits']}; "
+                "give overwrite=true or another output="
+            )
     output.mkdir(parents=True, exist_ok=True)
-    write_json(path, record)
-    done = set() if overwrite else {task.target for task in present}
-    return [task for task in tasks if task.target not in done]
+    # While images are being replaced, those that are there are of unknown origin.
+    write_json(path, {"replacing": record} if overwrite else record)
+    return [task for task in tasks if overwrite or not task.target.exists()]
 
 
 def _read_record(path: Path) -> Any:

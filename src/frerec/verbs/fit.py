@@ -13,6 +13,7 @@ from frerec.calibration.base import CONFIG_FILE
 from frerec.config import check_complete, compose_config, instantiate, plain, require
 from frerec.errors import ConfigError, FrerecError
 from frerec.training_tools import write_json
+from frerec.verbs.folders import refuse_inside
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     config = compose_config(config_name, overrides)
     out = Path(require(config, "out", "the folder for the model"))
     check_complete(config)
+    root = config.data.get("root")
+    refuse_inside(out, Path(root) if root else None, key="out", source_key="data.root")
     if not out.name:
         raise ConfigError(f"out={out}: expected a new folder's name")
     done = (out / CONFIG_FILE).exists()
