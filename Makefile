@@ -26,13 +26,13 @@ test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP) ## Check format, style and types
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests experiments
+	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
 
 format: $(STAMP) ## Format the code and mend what can be mended
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests experiments
+	$(BIN)/ruff format src tests experiments
 
 clean: ## Remove the virtual environment, caches, runs and the store
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis runs store
