@@ -32,3 +32,14 @@ def write_tree(root: Path, images: Tensor, names: list[str]) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(level[0] if len(level) == 1 else np.moveaxis(level, 0, -1)).save(path)
+
+
+def class_folders(root: Path, per_class: int = 20, size: int = 16, seed: int = 0) -> Path:
+    """Two classes of random grey PNGs, different for each file."""
+    rng = np.random.default_rng(seed)
+    for label in ("normal", "ill"):
+        (root / label).mkdir(parents=True)
+        for k in range(per_class):
+            pixels = rng.integers(0, 256, (size, size), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{k:03d}.png")
+    return root

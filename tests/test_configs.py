@@ -17,7 +17,8 @@ def options() -> list[str]:
     found = []
     for group in GROUPS:
         for path in sorted((config_directory() / group).glob("*.yaml")):
-            found.append(f"{group}={path.stem}")
+            if not path.name.startswith("_"):  # what options share
+                found.append(f"{group}={path.stem}")
     return found
 
 

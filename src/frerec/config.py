@@ -166,6 +166,7 @@ def _explain(error: Exception, name: str, overrides: Sequence[str], directory: P
         options = sorted(
             str(path.relative_to(directory / folder).with_suffix(""))
             for path in (directory / folder).rglob("*.yaml")
+            if not path.name.startswith("_")
         )
         if folder and options:
             return f"{folder}={option}: no such option; available: {', '.join(options)}"

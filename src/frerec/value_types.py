@@ -10,7 +10,9 @@ from frerec.errors import ConfigError
 
 MISSING = "???"
 # Keys whose default is null and which hold a whole number when they are given.
-OPTIONAL_INTEGERS = ("image_size", "train_size", "crop", "bank_size")
+OPTIONAL_INTEGERS = ("image_size", "train_size", "slices_per_patient", "training.crop", "bank_size")
+# Keys whose default is a value and which may be null.
+NULLABLE = ("threshold", "split_column", "group_column", "data.crop")
 
 
 def check_types(config: DictConfig, defaults: DictConfig, keys: Iterable[str]) -> None:
@@ -38,13 +40,15 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return "a finite number"
+    if value is None and _named(key, NULLABLE):
+        return None
     if value is None and isinstance(default, str | int | float) and default != MISSING:
         return "a value"
     if key.endswith("label_map") and not isinstance(value, dict | type(None)):
         return "a mapping, as {theirs:ours}"
     if default == MISSING:
         return None if isinstance(value, str) else "text"
-    if key.rpartition(".")[2] in OPTIONAL_INTEGERS:
+    if _named(key, OPTIONAL_INTEGERS):
         fits = value is None or (isinstance(value, int) and not isinstance(value, bool))
         return None if fits else "a whole number, or null"
     if value is None or default is None or (isinstance(default, str) and "${" in default):
@@ -62,6 +66,11 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
     if isinstance(default, list):
         return None if isinstance(value, list) else "a list, as [a,b]"
     return None
+
+
+def _named(key: str, names: Iterable[str]) -> bool:
+    """Whether a key ends in one of these names."""
+    return any(key == name or key.endswith(f".{name}") for name in names)
 
 
 def _at(node: Any, key: str) -> Any:

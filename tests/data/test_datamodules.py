@@ -11,55 +11,20 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from PIL import Image
 
-from frerec.data import datamodules
-from frerec.data.datamodules import BrainMRI, ChestXray, Fundus, ImageDataModule, build
+from datamodules import count_decodings, module, ready
+from fixtures import class_folders
+from frerec.data.datamodules import BrainMRI, ChestXray, Fundus, build
 from frerec.data.sources import FolderSource
-from frerec.data.transforms import training_augmentation
 from frerec.errors import ConfigError, DataError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def images(root: Path, per_class: int = 20, size: int = 16, seed: int = 0) -> Path:
-    """Two classes of random grey PNGs, different for each file."""
-    rng = np.random.default_rng(seed)
-    for label in ("normal", "ill"):
-        (root / label).mkdir(parents=True)
-        for k in range(per_class):
-            pixels = rng.integers(0, 256, (size, size), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / label / f"{k:03d}.png")
-    return root
-
-
-def module(root: Path, cls: type[ImageDataModule] = ChestXray, **settings: Any) -> ImageDataModule:
-    settings = {"image_size": 16, "cache_dir": root.parent / "cache", "name": "t", **settings}
-    return cls(FolderSource(root), **settings)
-
-
-def ready(dm: ImageDataModule) -> ImageDataModule:
-    dm.prepare_data()
-    dm.setup()
-    return dm
-
-
-def count_decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of images in each call of build_stack from here on."""
-    calls: list[int] = []
-    original = datamodules.build_stack
-
-    def counted(manifest: Any, *args: Any, **settings: Any) -> Any:
-        calls.append(len(manifest))
-        return original(manifest, *args, **settings)
-
-    monkeypatch.setattr(datamodules, "build_stack", counted)
-    return calls
-
-
 def test_stack_manifest_and_files_agree_row_by_row(tmp_path: Path) -> None:
-    dm = ready(module(images(tmp_path / "set"), train_size=5))
+    dm = ready(module(class_folders(tmp_path / "set"), train_size=5))
     assert len(dm.stack) == len(dm.manifest)
     for row in range(len(dm.manifest)):
-        with Image.open(dm.manifest.path(row)) as image:
+        with Image.open(dm.manifest.address(row).blob.path) as image:
             assert np.array_equal(dm.stack.tensor(row)[0] * 255, np.asarray(image))
     assert dm.manifest.counts()["train"].tolist() == [5, 5]
     assert dm.classes == ("normal", "ill")
@@ -71,7 +36,7 @@ def test_stack_manifest_and_files_agree_row_by_row(tmp_path: Path) -> None:
 
 def test_the_same_content_is_decoded_once(tmp_path: Path, monkeypatch) -> None:
     calls = count_decodings(monkeypatch)
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     first = ready(module(root))
     assert calls == [40]
     same, other_split, smaller = (
@@ -84,14 +49,14 @@ def test_the_same_content_is_decoded_once(tmp_path: Path, monkeypatch) -> None:
     again = ready(module(moved))
     assert calls == [40]
     assert again.fingerprint == first.fingerprint
-    assert again.manifest.path(0).is_file()
+    assert again.manifest.address(0).blob.path.is_file()
     files = {p.name for p in again.cache_folder.iterdir()}
-    assert files == {"stack.npy", "manifest.parquet", "skipped.txt", "meta.json"}
+    assert files == {"stack.npy", "facts.parquet", "skipped.json", "meta.json"}
 
 
 @pytest.mark.parametrize("change", ["pixels", "label", "size", "channels"])
 def test_other_content_or_settings_are_decoded_anew(tmp_path: Path, monkeypatch, change) -> None:
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     first = ready(module(root))
     calls = count_decodings(monkeypatch)
     if change == "pixels":
@@ -106,7 +71,7 @@ def test_other_content_or_settings_are_decoded_anew(tmp_path: Path, monkeypatch,
 
 def test_two_makers_at_once_decode_once(tmp_path: Path, monkeypatch) -> None:
     calls = count_decodings(monkeypatch)
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     makers = [module(root) for _ in range(4)]
     threads = [threading.Thread(target=dm.prepare_data) for dm in makers]
     for thread in threads:
@@ -118,7 +83,7 @@ def test_two_makers_at_once_decode_once(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_a_maker_that_was_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     first = ready(module(root))
     stack = first.cache_folder / "stack.npy"
     expected = stack.read_bytes()
@@ -133,12 +98,12 @@ def test_a_maker_that_was_killed_leaves_nothing_in_the_way(tmp_path: Path) -> No
 
 
 def test_unreadable_images_are_named_or_left_out_and_listed(tmp_path: Path) -> None:
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     (root / "ill" / "003.png").write_bytes(b"")
     (root / "ill" / "007.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"ill/003\.png"):
         ready(module(root))
-    assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"]
+    assert {p.suffix for p in (tmp_path / "cache").iterdir()} == {".lock", ".sqlite"}
     dm = ready(module(root, on_error="skip"))
     assert dm.skipped == ["ill/003.png", "ill/007.png"]
     assert dm.manifest.counts().sum(axis=1).to_dict() == {"normal": 20, "ill": 18}
@@ -146,8 +111,8 @@ def test_unreadable_images_are_named_or_left_out_and_listed(tmp_path: Path) -> N
 
 def test_leaks_stop_or_are_dropped(tmp_path: Path) -> None:
     root = tmp_path / "set"
-    images(root / "train")
-    images(root / "test", per_class=5)  # the same first five of `normal`
+    class_folders(root / "train")
+    class_folders(root / "test", per_class=5)  # the same first five of `normal`
     with pytest.raises(DataError, match="identical files"):
         ready(module(root))
     dm = ready(module(root, leaks="drop"))
@@ -156,7 +121,7 @@ def test_leaks_stop_or_are_dropped(tmp_path: Path) -> None:
 
 
 def test_classes_can_be_put_in_another_order(tmp_path: Path) -> None:
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     dm = ready(module(root, classes=["ill", "normal"]))
     assert dm.classes == ("ill", "normal")
     with pytest.raises(ConfigError, match=r"data\.classes=.*normal, ill"):
@@ -164,7 +129,7 @@ def test_classes_can_be_put_in_another_order(tmp_path: Path) -> None:
 
 
 def test_one_class_is_enough_only_where_labels_are_not_needed(tmp_path: Path) -> None:
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     (root / "normal").rename(tmp_path / "normal")
     with pytest.raises(DataError, match=r"only one class, ill \(20 images\)"):
         ready(module(root))
@@ -172,7 +137,7 @@ def test_one_class_is_enough_only_where_labels_are_not_needed(tmp_path: Path) ->
 
 
 def test_loaders_give_batches_and_training_is_augmented(tmp_path: Path) -> None:
-    dm = ready(module(images(tmp_path / "set"), BrainMRI, batch_size=8))
+    dm = ready(module(class_folders(tmp_path / "set"), BrainMRI, batch_size=8))
     x, y = next(iter(dm.train_dataloader()))
     assert x.shape == (8, 1, 16, 16)
     assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
@@ -193,41 +158,8 @@ def test_using_a_datamodule_before_it_is_set_up_is_an_error(tmp_path: Path) -> N
         _ = module(tmp_path).manifest
 
 
-@pytest.mark.parametrize("modality", ["brain_mri", "chest_xray", "fundus"])
-@pytest.mark.parametrize("shape", [(1, 24, 24), (3, 20, 24)])
-def test_augmentation_keeps_shape_type_and_range_and_follows_the_seed(modality, shape) -> None:
-    augment = training_augmentation(modality)
-    image = torch.rand(shape, generator=torch.Generator().manual_seed(1))
-    before = image.clone()
-    torch.manual_seed(0)
-    first = [augment(image) for _ in range(12)]
-    torch.manual_seed(0)
-    again = [augment(image) for _ in range(12)]
-    for a, b in zip(first, again, strict=True):
-        assert type(a) is torch.Tensor
-        assert (a.shape, a.dtype) == (image.shape, image.dtype)
-        assert a.min() >= 0
-        assert a.max() <= 1
-        assert torch.equal(a, b)
-    assert torch.equal(image, before)
-    assert len({float(a.sum()) for a in first}) > 6
-
-
-def test_only_modalities_without_a_left_and_right_are_flipped() -> None:
-    ramp = torch.linspace(0.2, 0.8, 32).expand(1, 32, 32)
-    for modality, flips in (("chest_xray", False), ("brain_mri", True), ("fundus", True)):
-        augment = training_augmentation(modality)
-        torch.manual_seed(0)
-        rising = [
-            (a[..., -8:].mean() > a[..., :8].mean()).item() for a in map(augment, [ramp] * 60)
-        ]
-        assert all(rising) is not flips
-    with pytest.raises(ConfigError, match="brain_mri, chest_xray, fundus"):
-        training_augmentation("ct")
-
-
 def test_workers_and_epochs_draw_different_augmentations(tmp_path: Path) -> None:
-    root = images(tmp_path / "set", per_class=8)
+    root = class_folders(tmp_path / "set", per_class=8)
     dm = ready(module(root, val_fraction=0, test_fraction=0, num_workers=2, batch_size=1))
     torch.manual_seed(0)
     loader = dm.train_dataloader()
@@ -245,7 +177,7 @@ def group(name: str, tmp_path: Path, *overrides: str) -> Any:
 
 
 def test_the_folder_and_csv_groups_build_what_they_say(tmp_path: Path) -> None:
-    root = images(tmp_path / "set")
+    root = class_folders(tmp_path / "set")
     lines = [f"{p.relative_to(root).as_posix()},{p.parent.name}" for p in root.rglob("*.png")]
     (root / "t.csv").write_text("file,finding\n" + "\n".join(lines))
     folder = group("folder", tmp_path, f"data.root={root}", "data.image_size=8")
@@ -265,7 +197,7 @@ def test_the_folder_and_csv_groups_build_what_they_say(tmp_path: Path) -> None:
 
 
 def test_unlabelled_folders_are_enough_for_fitting(tmp_path: Path) -> None:
-    root = images(tmp_path / "set") / "ill"
+    root = class_folders(tmp_path / "set") / "ill"
     dm = ready(instantiate(group("folder", tmp_path, f"data.root={root}", "data.unlabelled=true")))
     assert dm.classes == ("unlabelled",)
     assert len(dm.stack) == 20
@@ -283,11 +215,11 @@ def test_the_phantom_groups_build_what_they_say(tmp_path: Path, modality: str) -
 
 def test_the_kaggle_group_reads_its_layout_at_128_pixels(tmp_path: Path) -> None:
     for k, part in enumerate(("train/train/true", "train/train/false", "test/test/true")):
-        images(tmp_path / "x" / part, per_class=6, size=128, seed=k)
+        class_folders(tmp_path / "x" / part, per_class=6, size=128, seed=k)
     config = group("kaggle_cardiomegaly", tmp_path, f"data.root={tmp_path / 'x'}")
     with pytest.raises(DataError, match="no images in test/test/false"):
         ready(instantiate(config))
-    images(tmp_path / "x/test/test/false", per_class=6, size=128, seed=3)
+    class_folders(tmp_path / "x/test/test/false", per_class=6, size=128, seed=3)
     dm = ready(instantiate(config))
     assert (type(dm), dm.image_size, dm.stack.dtype) == (ChestXray, 128, "uint8")
     assert dm.manifest.counts().to_numpy().tolist() == [[10, 2, 12], [10, 2, 12]]

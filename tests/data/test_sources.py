@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frerec.data.manifest import Manifest, validate
+from frerec.data.checks import validate
+from frerec.data.manifest import Manifest
 from frerec.data.sources import CsvSource, FolderSource, KaggleCardiomegalySource, PhantomSource
 from frerec.errors import DataError
 
@@ -80,7 +81,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root=.*gone: no such folder"):
         FolderSource(tmp_path / "gone").read()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="not a folder"):
+    with pytest.raises(DataError, match="neither a folder nor a zip"):
         FolderSource(tmp_path / "file").read()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty: no PNG, JPEG or TIFF images"):
@@ -160,7 +161,7 @@ def test_other_column_names_and_a_label_map(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, text, options, message) -> None:
     with pytest.raises(DataError, match=message) as error:
-        CsvSource(table(tmp_path, text), **options).read()
+        validate(CsvSource(table(tmp_path, text), **options).read(), min_classes=1)
     assert "\n" not in str(error.value)
 
 
@@ -187,7 +188,7 @@ def test_phantoms_are_drawn_once_for_each_set_of_arguments(tmp_path: Path) -> No
     manifest = source.read()
     validate(manifest)
     assert len(manifest) == 8
-    with Image.open(manifest.path(0)) as image:
+    with Image.open(manifest.address(0).blob.path) as image:
         assert image.size == (32, 32)
     stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")}
     again = PhantomSource("chest_xray", count=8, size=32, seed=1, directory=tmp_path).read()
@@ -195,4 +196,4 @@ def test_phantoms_are_drawn_once_for_each_set_of_arguments(tmp_path: Path) -> No
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")} == stamps
     other = PhantomSource("chest_xray", count=8, size=32, seed=2, directory=tmp_path).read()
     assert other.root != manifest.root
-    assert other.path(0).read_bytes() != manifest.path(0).read_bytes()
+    assert other.address(0).blob.path.read_bytes() != manifest.address(0).blob.path.read_bytes()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frerec.data.leaks import independent_groups, resolve_leaks
 from frerec.data.manifest import Manifest
-from frerec.data.splits import assign_splits, independent_groups, resolve_leaks, take_train_size
+from frerec.data.splits import assign_splits, take_train_size
 from frerec.errors import ConfigError, DataError
 
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from fixtures import textured_images, write_tree
-from frerec.data.manifest import Manifest, validate
+from frerec.data.checks import validate
+from frerec.data.manifest import Manifest
 from frerec.errors import ConfigError, DataError
 from frerec.samples import check_against_real, load_samples
 

@@ -17,8 +17,11 @@ from frerec.benchmark.store import Store
 from frerec.calibration import Calibrator, FreRec, load_calibrator
 from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
-from frerec.data.manifest import Manifest, hash_files
-from frerec.data.stack import ImageStack, LabelledImages, build_stack
+from frerec.data.decode import Decoding, build_stack
+from frerec.data.hashing import hash_images
+from frerec.data.manifest import Manifest
+from frerec.data.readers import ReadOptions
+from frerec.data.stack import ImageStack, LabelledImages
 from frerec.errors import DataError
 from frerec.generators import Generator, fit_generator
 from frerec.samples import balanced_counts, check_against_real, load_samples, write_samples
@@ -124,7 +127,7 @@ class Stages:
             labels=Path(settings.labels) if settings.labels else None,
             label_map=plain(settings)["label_map"],
         )
-        return hash_files(found)
+        return hash_images(found)
 
     @cached_property
     def samples_key(self) -> str:
@@ -155,19 +158,24 @@ class Stages:
         user = self._user_samples
 
         def make(folder: Path) -> None:
+            decoding = Decoding(
+                self.data.channels,
+                self.data.image_size,
+                options=ReadOptions(self.config.data.pixel_limit),
+                **self._sample_decoding(),
+            )
             _, kept, skipped = build_stack(
                 user or self.generate(folder / "images"),
                 folder / STACK_FILE,
-                channels=self.data.channels,
-                image_size=self.data.image_size,
-                pixel_limit=self.config.data.pixel_limit,
+                decoding,
                 progress=self.progress,
-                **self._sample_decoding(),
             )
             kept.write(folder / "manifest.parquet")
             if skipped:
                 log.warning(
-                    "%d unreadable samples left out: %s", len(skipped), ", ".join(skipped[:3])
+                    "%d unreadable samples left out: %s",
+                    len(skipped),
+                    ", ".join(item.image for item in skipped[:3]),
                 )
 
         folder = self.store.make("samples", self.samples_key, make)

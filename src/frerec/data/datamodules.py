@@ -4,27 +4,28 @@ import hashlib
 import inspect
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
-from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frerec.data.manifest import Manifest, hash_files, validate
-from frerec.data.readers import PIXEL_LIMIT
+from frerec.data.checks import validate
+from frerec.data.decode import Decoding
+from frerec.data.folds import assign_fold
+from frerec.data.leaks import warn_of_leaks, with_near_clusters
+from frerec.data.manifest import Manifest
+from frerec.data.prepared import PreparedImages, prepare_images
+from frerec.data.readers import PIXEL_LIMIT, ReadOptions
 from frerec.data.sources import Source
 from frerec.data.splits import assign_splits, take_train_size
-from frerec.data.stack import ImageStack, LabelledImages, Transform, build_stack
+from frerec.data.stack import ImageStack, LabelledImages, Transform
 from frerec.errors import ConfigError, DataError
-
-_FORMAT = 1
-"""Part of every key: raise it when decoding, resizing or the files of the cache change."""
 
 _log = logging.getLogger(__name__)
 Loader = DataLoader[tuple[Tensor, int]]
@@ -34,11 +35,8 @@ _T = TypeVar("_T")
 class ImageDataModule(pl.LightningDataModule):
     """Real images of one modality; the subclasses say which.
 
-    `prepare_data` reads the source, checks it, and decodes it into `cache_dir/KEY/` (stack.npy,
-    manifest.parquet, skipped.txt, meta.json), where KEY is the hash of the files' bytes, their
-    labels, and all settings that decoding depends on. The same content is never decoded twice,
-    whatever the splits and the training size, which are worked out afterwards; processes that want
-    the same KEY wait for the one that makes it.
+    `prepare_data` reads the source, checks it, and decodes it into the cache (`prepared`); `setup`
+    works out splits, leaks and the training size, which are not part of the cache.
 
     Args:
         source: gives the manifest (`read`).
@@ -48,11 +46,15 @@ class ImageDataModule(pl.LightningDataModule):
         classes: all classes in the order of their integers; None for the source's order. Of two,
             the second is the positive one.
         val_fraction, test_fraction, split_seed: see `splits.assign_splits`.
+        official_splits: False sets the source's own splits aside.
+        folds, fold: cross-validation, see `folds.assign_fold`; None for none.
         train_size: training images a class, None for all, see `splits.take_train_size`; drawn
             with `split_seed`.
-        on_error: `raise` at an unreadable image, or `skip`, log and list it.
-        leaks: `error` or `drop`, see `splits.resolve_leaks`.
-        fit, upsample, pixel_limit: see `stack.build_stack`.
+        on_error: `raise` at a missing, unreadable or too small image, or `skip`, log and list it.
+        leaks, near_duplicates: see `leaks.resolve_leaks`.
+        near_distance: bits of 256 in which the perceptual hashes of near-duplicates may differ.
+        fit, upsample: see `decode.Decoding`.
+        crop, mri_percentile, dicom_window, pixel_limit: see `readers.policy.ReadOptions`.
         unlabelled: one class is enough.
         batch_size, num_workers: of the loaders.
         augment: whether training images are augmented (`transforms.training_augmentation`).
@@ -72,11 +74,19 @@ class ImageDataModule(pl.LightningDataModule):
         val_fraction: float = 0.15,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        official_splits: bool = True,
+        folds: int | str | None = None,
+        fold: int = 0,
         train_size: int | None = None,
         on_error: str = "raise",
         leaks: str = "error",
+        near_duplicates: str = "ignore",
+        near_distance: int = 24,
         fit: str = "pad",
         upsample: bool = False,
+        crop: str | None = None,
+        mri_percentile: float = 99.9,
+        dicom_window: str = "voi",
         pixel_limit: int = PIXEL_LIMIT,
         unlabelled: bool = False,
         batch_size: int = 32,
@@ -90,26 +100,30 @@ class ImageDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.augment = augment
+        self.near_distance = near_distance
+        self.decoding = Decoding(
+            self.channels,
+            image_size,
+            fit,
+            upsample,
+            on_error,
+            ReadOptions(pixel_limit, mri_percentile, dicom_window, crop),
+        )
         self._classes = None if classes is None else tuple(str(c) for c in classes)
-        self._decoding: dict[str, Any] = {
-            "image_size": image_size,
-            "fit": fit,
-            "upsample": upsample,
-            "on_error": on_error,
-            "pixel_limit": pixel_limit,
-        }
-        self._splitting: dict[str, Any] = {
+        self._cutting: dict[str, Any] = {
             "val_fraction": val_fraction,
             "test_fraction": test_fraction,
             "seed": split_seed,
-            "leaks": leaks,
         }
+        self._leaks: dict[str, str] = {"leaks": leaks, "near_duplicates": near_duplicates}
+        self._official_splits, self._folds, self._fold = official_splits, folds, fold
         self._train_size = train_size
         self._min_classes = 1 if unlabelled else 2
-        self._folder: Path | None = None
-        self._root: Path | None = None
+        self._prepared: PreparedImages | None = None
         self._manifest: Manifest | None = None
         self._stack: ImageStack | None = None
+        if not 0 <= near_distance <= 128:
+            raise ConfigError(f"data.near_distance={near_distance}: expected 0 to 128 bits")
 
     def prepare_data(self) -> None:
         """Read, check and hash the files, and decode them unless that has been done.
@@ -117,23 +131,46 @@ class ImageDataModule(pl.LightningDataModule):
         Raises:
             DataError: whatever is wrong with the data; the message names the file.
         """
-        if self._folder is not None and (self._folder / "meta.json").is_file():
-            return
-        manifest = self._in_order(self.source.read())
-        validate(manifest, min_classes=self._min_classes, leaks=False)
-        manifest = hash_files(manifest)
-        key = self._key(manifest)
-        folder = self.cache_dir / key
-        try:
-            self.cache_dir.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.cache_dir / f"{key}.lock"):
-                if not (folder / "meta.json").is_file():
-                    self._make(manifest, folder)
-        except (PermissionError, NotADirectoryError, FileExistsError) as error:
-            raise ConfigError(
-                f"data.cache_dir={self.cache_dir}: cannot be written ({error.strerror})"
-            ) from None
-        self._folder, self._root = folder, manifest.root
+        if self._prepared is None:
+            self._prepared = prepare_images(
+                self.source,
+                self.decoding,
+                cache_dir=self.cache_dir,
+                record={"name": self.name, "modality": self.modality},
+                classes=self._classes,
+                min_classes=self._min_classes,
+            )
+
+    @property
+    def prepared(self) -> PreparedImages:
+        """All decoded images, whatever their split."""
+        return self._ready(self._prepared)
+
+    def split(self, *, leaks: str | None = None, near_duplicates: str | None = None) -> Manifest:
+        """All prepared images with a split, and a column `row` that names their row of the stack.
+
+        Args:
+            leaks: another policy than the module's own.
+            near_duplicates: another policy than the module's own.
+
+        Raises:
+            DataError: leaks between splits, or too few images for the splits.
+        """
+        policies: dict[str, Any] = {
+            "leaks": leaks or self._leaks["leaks"],
+            "near_duplicates": near_duplicates or self._leaks["near_duplicates"],
+        }
+        manifest = self.prepared.manifest
+        manifest = manifest.with_columns(row=np.arange(len(manifest)))
+        if policies["near_duplicates"] != "ignore":
+            pairs = self.prepared.near_pairs(self.near_distance)
+            manifest = with_near_clusters(manifest, pairs)
+        if not self._official_splits:
+            manifest = manifest.with_columns(split=pd.array([""] * len(manifest), dtype="str"))
+        if self._folds is not None:
+            seed = self._cutting["seed"]
+            manifest = assign_fold(manifest, self._folds, self._fold, seed=seed)
+        return assign_splits(manifest, **self._cutting, **policies)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Open the stack, assign the splits and take the training size.
@@ -144,23 +181,22 @@ class ImageDataModule(pl.LightningDataModule):
         if self._manifest is not None:
             return
         self.prepare_data()
-        assert self._folder is not None
-        # The same content may have been decoded from a copy elsewhere, so the root is today's.
-        decoded = Manifest.read(self._folder / "manifest.parquet", root=self._root)
-        decoded = decoded.with_columns(row=np.arange(len(decoded)))
-        manifest = assign_splits(decoded, **self._splitting)
+        manifest = self.split()
         if self._train_size is not None:
-            manifest = take_train_size(manifest, self._train_size, seed=self._splitting["seed"])
+            manifest = take_train_size(manifest, self._train_size, seed=self._cutting["seed"])
         rows = manifest.table["row"].to_numpy()
-        manifest = Manifest(manifest.table.drop(columns="row"), manifest.root, manifest.classes)
-        validate(manifest, min_classes=self._min_classes)
-        self._stack = ImageStack.open(self._folder / "stack.npy").select(rows)
+        table = manifest.table.drop(columns=["row", "near"], errors="ignore")
+        manifest = Manifest(table, manifest.root, manifest.classes)
+        keep = self._leaks["leaks"] == "keep"
+        if keep:
+            warn_of_leaks(manifest)
+        validate(manifest, min_classes=self._min_classes, leaks=not keep, exist=False)
+        self._stack = self.prepared.stack.select(rows)
         self._manifest = manifest
         if self.skipped:
             _log.warning(
-                "%d unreadable images left out, listed in %s: %s%s",
+                "%d missing, unreadable or too small images left out: %s%s",
                 len(self.skipped),
-                self._folder / "skipped.txt",
                 ", ".join(self.skipped[:3]),
                 ", ..." if len(self.skipped) > 3 else "",
             )
@@ -194,13 +230,12 @@ class ImageDataModule(pl.LightningDataModule):
     @property
     def cache_folder(self) -> Path:
         """The folder with the decoded images."""
-        return self._ready(self._folder)
+        return self.prepared.folder
 
     @property
     def skipped(self) -> list[str]:
-        """Names of unreadable images that were left out (`on_error=skip`)."""
-        text = (self.cache_folder / "skipped.txt").read_text(encoding="utf-8")
-        return text.splitlines()
+        """Names of missing, unreadable or too small images that were left out."""
+        return [item.image for item in self.prepared.skipped]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -247,52 +282,6 @@ class ImageDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
-
-    def _in_order(self, manifest: Manifest) -> Manifest:
-        """The manifest in the order of its names, with the classes in the order asked for."""
-        table = manifest.table.sort_values("image", kind="stable")
-        classes = manifest.classes
-        if self._classes is not None:
-            if sorted(self._classes) != sorted(classes):
-                raise ConfigError(
-                    f"data.classes={list(self._classes)}: the data has the classes "
-                    f"{', '.join(classes)}; give them all, in the order you want"
-                )
-            classes = self._classes
-        return Manifest(table, manifest.root, classes)
-
-    def _key(self, manifest: Manifest) -> str:
-        table = manifest.table.drop(columns="dataset").to_json(orient="values")
-        content = [_FORMAT, self.channels, self._decoding, manifest.classes, table]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-    def _make(self, manifest: Manifest, folder: Path) -> None:
-        """Decode into a temporary folder beside the final one, and rename it."""
-        unfinished = folder.with_name(f"{folder.name}.tmp")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        try:
-            stack, kept, skipped = build_stack(
-                manifest, unfinished / "stack.npy", channels=self.channels, **self._decoding
-            )
-            kept.write(unfinished / "manifest.parquet")
-            names = "".join(f"{name}\n" for name in skipped)
-            (unfinished / "skipped.txt").write_text(names, encoding="utf-8")
-            meta = {
-                "format": _FORMAT,
-                "name": self.name,
-                "modality": self.modality,
-                "channels": self.channels,
-                **self._decoding,
-                "shape": list(stack.shape),
-                "dtype": stack.dtype,
-                "skipped": len(skipped),
-            }
-            (unfinished / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
     def _ready(self, value: _T | None) -> _T:
         if value is None:

@@ -8,61 +8,11 @@ import hashlib
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from frerec.data.manifest import SPLITS, Manifest, check_leaks
+from frerec.data.address import without_archive
+from frerec.data.leaks import independent_groups, resolve_leaks
+from frerec.data.manifest import Manifest
 from frerec.errors import ConfigError, DataError
-
-LEAK_POLICIES = ("error", "drop")
-
-
-def resolve_leaks(manifest: Manifest, leaks: str = "error") -> Manifest:
-    """Deal with patients and identical files that are in two of the source's own splits.
-
-    Args:
-        manifest: a table whose splits may be partly or wholly unset.
-        leaks: `error` names an example; `drop` keeps the copy in test before that in val before
-            that in train, so that the published test set stays as it is, and drops the rest.
-
-    Raises:
-        DataError: there is a leak and `leaks` is `error`.
-        ConfigError: `leaks` is no policy.
-    """
-    if leaks not in LEAK_POLICIES:
-        raise ConfigError(f"data.leaks={leaks}: expected one of {', '.join(LEAK_POLICIES)}")
-    if leaks == "error":
-        check_leaks(manifest)
-        return manifest
-    table = manifest.table
-    rank = table["split"].map({"": -1, **{name: i for i, name in enumerate(SPLITS)}})
-    keep = np.ones(len(table), dtype=bool)
-    for key in ("group", "hash"):
-        if key in table:
-            keep &= (rank == rank.groupby(table[key]).transform("max")).to_numpy()
-    return manifest.take(keep)
-
-
-def independent_groups(manifest: Manifest) -> np.ndarray:
-    """Codes int64 [N] of images that must stay together: same patient or same bytes, transitively.
-
-    Codes are numbered in the order of each group's first image name.
-    """
-    table = manifest.table
-    keys = [pd.factorize(table[key])[0] for key in ("group", "hash") if key in table]
-    rows = np.arange(len(table))
-    offset, edges = len(table), []
-    for codes in keys:
-        edges.append((rows, offset + codes))
-        offset += int(codes.max(initial=-1)) + 1
-    start = np.concatenate([a for a, _ in edges])
-    end = np.concatenate([b for _, b in edges])
-    graph = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(offset, offset))
-    _, component = connected_components(graph, directed=False)
-    component = component[: len(table)]
-    first = table["image"].groupby(component).min()
-    names = first.rank(method="first").astype("int64") - 1
-    return names.reindex(component).to_numpy(dtype=np.int64)
 
 
 def assign_splits(
@@ -72,28 +22,29 @@ def assign_splits(
     test_fraction: float = 0.2,
     seed: int = 0,
     leaks: str = "error",
+    near_duplicates: str = "ignore",
 ) -> Manifest:
     """Give every image a split, honouring the splits that the source has.
 
     Only what is missing is cut, always out of train: first test, `test_fraction` of the training
     images, then val, `val_fraction` of the training images that remain. [ours] So a source with
-    train and test gets a val, and one with all three stays as it is. The cut keeps patients (and
-    identical files) together, has the same share of every class as nearly as the groups allow, and
-    puts every class into every split. A fraction of 0 leaves that split out. Synthetic images
-    always go to train.
+    train and test gets a val, and one with all three stays as it is. The cut keeps patients
+    together (and identical images, and near-duplicates where they are known), has the same share of
+    every class as nearly as the groups allow, and puts every class into every split. A fraction of
+    0 leaves that split out. Synthetic images always go to train.
 
     Returns:
-        the manifest with `split` set; images that share bytes also share their `group`.
+        the manifest with `split` set; images that must stay together share their `group`.
 
     Raises:
         DataError: a leak (see `resolve_leaks`); no training images; a class with too few
             independent groups for one in each split.
-        ConfigError: a fraction outside [0, 1).
+        ConfigError: a fraction outside [0, 1), or a policy that does not exist.
     """
     for name, fraction in (("val", val_fraction), ("test", test_fraction)):
         if not 0 <= fraction < 1:
             raise ConfigError(f"data.{name}_fraction={fraction}: expected 0 or more, less than 1")
-    manifest = resolve_leaks(manifest, leaks)
+    manifest = resolve_leaks(manifest, leaks, near_duplicates)
     table = manifest.table
     split = table["split"].to_numpy(dtype=object).copy()
     real = (table["source"] == "real").to_numpy()
@@ -146,8 +97,13 @@ def take_train_size(manifest: Manifest, per_class: int, *, seed: int = 0) -> Man
 
 
 def _shuffled(names: np.ndarray, salt: str) -> np.ndarray:
-    """A pseudo-random order of names that does not depend on the order they come in."""
-    return np.argsort([hashlib.sha256(f"{salt}:{name}".encode()).hexdigest() for name in names])
+    """A pseudo-random order of names that does not depend on the order they come in.
+
+    Nor does it depend on whether the files lie in an archive.
+    """
+    plain = [without_archive(str(name)) for name in names]
+    keys = [hashlib.sha256(f"{salt}:{name}".encode()).hexdigest() for name in plain]
+    return np.argsort(keys, kind="stable")
 
 
 def _cut(

@@ -1,26 +1,20 @@
-"""The on-disk stack of decoded images: read by memory mapping, decoded and resized once."""
+"""The on-disk stack of decoded images: one .npy file, written once, read by memory mapping."""
 
 import os
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
-from frerec.data.manifest import Manifest
-from frerec.data.readers import PIXEL_LIMIT, ImageHeader, read_header, read_image
-from frerec.errors import ConfigError, DataError
+from frerec.errors import DataError
 
 Transform = Callable[[Tensor], Tensor]
-FITS = ("pad", "crop", "stretch")
 _LARGEST = {"uint8": 255, "uint16": 65535}
 
 
@@ -226,179 +220,3 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         if self.transform is not None:
             image = self.transform(image)
         return image, int(self.labels[i])
-
-
-def resize(image: Tensor, size: int, *, fit: str = "pad") -> Tensor:
-    """Scale an image [C, H, W] to [C, size, size]: bicubic with anti-aliasing, clamped to [0, 1].
-
-    `fit` [ours] says what becomes of an image that is not square: `pad` scales the longer side and
-    adds black margins, `crop` scales the shorter side and cuts the longer one's ends, `stretch`
-    scales both sides by themselves. An image that has the size already is returned untouched.
-    """
-    _, H, W = image.shape
-    if size == H == W:
-        return image
-    if fit == "stretch":
-        h = w = size
-    else:
-        scale = size / (max(H, W) if fit == "pad" else min(H, W))
-        h, w = max(1, round(H * scale)), max(1, round(W * scale))
-    if (h, w) != (H, W):
-        image = F.interpolate(
-            image[None], size=(h, w), mode="bicubic", antialias=True, align_corners=False
-        )[0].clamp(0, 1)
-    if fit == "crop":
-        top, left = (h - size) // 2, (w - size) // 2
-        return image[:, top : top + size, left : left + size]
-    top, left = (size - h) // 2, (size - w) // 2
-    return F.pad(image, (left, size - w - left, top, size - h - top))
-
-
-def build_stack(
-    manifest: Manifest,
-    path: Path,
-    *,
-    channels: int,
-    image_size: int | None,
-    fit: str = "pad",
-    upsample: bool = False,
-    on_error: str = "raise",
-    pixel_limit: int = PIXEL_LIMIT,
-    num_workers: int | None = None,
-    progress: bool | None = None,
-) -> tuple[ImageStack, Manifest, list[str]]:
-    """Decode every image of a manifest into one stack, in parallel threads.
-
-    The stack is uint8 where that is exact (8-bit files of the right number of channels at their
-    own size) and uint16 otherwise.
-
-    Args:
-        manifest: what to decode; row i becomes row i of the stack.
-        path: the .npy file to make, under a temporary name until it is complete.
-        channels: 1 or 3.
-        image_size: side of the square images; None keeps native sizes, which must then agree.
-        fit: `pad`, `crop` or `stretch`, see `resize`.
-        upsample: allow images smaller than `image_size` to be enlarged.
-        on_error: `raise` at the first unreadable image, or `skip` and return the names.
-        pixel_limit: see `read_image`.
-        num_workers: decoding threads; None for one a core, at most 8.
-        progress: show a bar on stderr; None for only on a terminal.
-
-    Returns:
-        the stack, the manifest of its rows, and the names of images left out.
-
-    Raises:
-        DataError: an unreadable image; no readable image; sizes that differ or are too small.
-        ConfigError: `fit`, `on_error` or `image_size` is not a value they can have.
-    """
-    if fit not in FITS:
-        raise ConfigError(f"data.fit={fit}: expected one of {', '.join(FITS)}")
-    if on_error not in ("raise", "skip"):
-        raise ConfigError(f"data.on_error={on_error}: expected raise or skip")
-    if image_size is not None and image_size < 8:
-        raise ConfigError(f"data.image_size={image_size}: expected at least 8 pixels")
-    workers = num_workers or min(8, os.cpu_count() or 1)
-    names = [str(name) for name in manifest.table["image"]]
-    failed: dict[int, DataError] = {}
-
-    def guarded(task: Callable[[int], Any]) -> Callable[[int], Any]:
-        def run(row: int) -> Any:
-            try:
-                return task(row)
-            except DataError as error:
-                if on_error == "raise":
-                    raise
-                failed[row] = error
-                return None
-
-        return run
-
-    def header_of(row: int) -> ImageHeader:
-        return read_header(manifest.path(row), pixel_limit=pixel_limit)
-
-    every = range(len(manifest))
-    headers = _in_threads(guarded(header_of), every, workers, "reading headers", progress)
-    known = {row: header for row, header in zip(every, headers, strict=True) if header is not None}
-    if not known:
-        raise _nothing_readable(manifest, failed)
-    height, width = _common_size(names, known, image_size, fit, upsample)
-    exact = all(
-        (h.height, h.width) == (height, width) and h.fits_uint8(channels) for h in known.values()
-    )
-    writer = ImageStackWriter.create(
-        path, (len(manifest), channels, height, width), "uint8" if exact else "uint16"
-    )
-
-    def decode(row: int) -> None:
-        image = read_image(manifest.path(row), channels=channels, pixel_limit=pixel_limit)
-        if image_size is not None:
-            image = resize(image, image_size, fit=fit)
-        if image.shape[1:] != (height, width):
-            found = f"{image.shape[2]}x{image.shape[1]}"
-            raise DataError(f"{names[row]}: {found} pixels, its header says {width}x{height}")
-        writer.write(row, image[None])
-
-    try:
-        with writer:
-            _in_threads(guarded(decode), list(known), workers, "decoding", progress)
-            if len(failed) == len(manifest):
-                raise _nothing_readable(manifest, failed)
-            stack = writer.close(drop_missing=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
-    kept = np.array([row for row in every if row not in failed], dtype=np.int64)
-    return stack, manifest.take(kept), [names[row] for row in sorted(failed)]
-
-
-def _in_threads(
-    task: Callable[[int], Any], rows: Iterable[int], workers: int, what: str, progress: bool | None
-) -> list[Any]:
-    """Map over rows in order; the first error stops what has not begun and is raised."""
-    rows = list(rows)
-    threads = torch.get_num_threads()
-    # Images are decoded side by side; sharing one between torch's threads as well only waits.
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        results = pool.map(task, rows)
-        disable = None if progress is None else not progress
-        return list(tqdm(results, total=len(rows), desc=what, unit="image", disable=disable))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(threads)
-
-
-def _nothing_readable(manifest: Manifest, failed: dict[int, DataError]) -> DataError:
-    return DataError(
-        f"{manifest.root}: none of the {len(manifest)} images can be read; the first: "
-        f"{failed[min(failed)]}"
-    )
-
-
-def _common_size(
-    names: list[str],
-    headers: dict[int, ImageHeader],
-    image_size: int | None,
-    fit: str,
-    upsample: bool,
-) -> tuple[int, int]:
-    """The stack's height and width, or DataError naming the images that stand in the way."""
-    first = next(iter(headers))
-    if image_size is None:
-        size = (headers[first].height, headers[first].width)
-        for row, header in headers.items():
-            if (header.height, header.width) != size:
-                raise DataError(
-                    f"images differ in size: {names[first]} is {size[1]}x{size[0]}, {names[row]} "
-                    f"is {header.width}x{header.height}; give data.image_size=..."
-                )
-        return size
-    longer = max if fit == "pad" else min
-    small = [row for row, h in headers.items() if longer(h.height, h.width) < image_size]
-    if small and not upsample:
-        header = headers[small[0]]
-        raise DataError(
-            f"data.image_size={image_size}: {len(small)} images are smaller, the first "
-            f"{names[small[0]]} with {header.width}x{header.height}; give a smaller size, or "
-            f"data.upsample=true (which leaves their high frequencies empty)"
-        )
-    return image_size, image_size

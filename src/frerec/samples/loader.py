@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from frerec.data.manifest import Manifest, validate
-from frerec.data.readers import SUFFIXES
+from frerec.data.checks import validate
+from frerec.data.manifest import Manifest
+from frerec.data.tree import IMAGE_SUFFIXES
 from frerec.errors import ConfigError, DataError
 
 TABLE = "labels.csv"
@@ -84,11 +85,14 @@ def _from_folders(root: Path) -> list[tuple[str, str]]:
         found = [
             file.relative_to(root).as_posix()
             for file in sorted(folder.rglob("*"))
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+            if file.suffix.lower() in IMAGE_SUFFIXES
+            and not file.name.startswith(".")
+            and file.is_file()
         ]
         if not found:
             raise DataError(
-                f"{folder}: no images ({', '.join(SUFFIXES)}); add samples or remove the folder"
+                f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}); add samples, or remove the "
+                f"folder"
             )
         rows += [(image, folder.name) for image in found]
     if not rows:
@@ -199,7 +203,7 @@ def _properties(manifest: Manifest, count: int) -> dict[str, set[str]]:
     seen: dict[str, set[str]] = {"size": set(), "mode": set(), "format": set()}
     spread = np.linspace(0, len(manifest) - 1, min(count, len(manifest)))
     for row in spread.round().astype(int):
-        path = manifest.path(int(row))
+        path = manifest.address(int(row)).blob.path
         try:
             with Image.open(path) as image:
                 seen["size"].add(f"{image.width}x{image.height}")

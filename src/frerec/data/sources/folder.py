@@ -1,23 +1,12 @@
 """One folder a class, with or without a level of train, val and test above it."""
 
-import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from frerec.data.manifest import Manifest
-from frerec.data.readers import SUFFIXES
+from frerec.data.sources.layout import SPLIT_NAMES
+from frerec.data.tree import Tree, open_tree
 from frerec.errors import DataError
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Names of splits as data sets write them (any case), and ours."""
 
 _FORMATS = "PNG, JPEG or TIFF"
 
@@ -34,7 +23,7 @@ class FolderSource:
     """`root/CLASS/*` or `root/SPLIT/CLASS/*`, images nested as deep as they like below.
 
     Args:
-        root: the data set's folder.
+        root: the data set's folder, or a zip archive of it.
         dataset: its name in the manifest; the folder's by default.
         unlabelled: take all images as one class `unlabelled`, whatever folders they are in (a
             level of splits still counts). For fitting a calibrator, which needs no labels.
@@ -54,8 +43,8 @@ class FolderSource:
             DataError: no such folder; no images; images outside of class folders; a class folder
                 without images; split folders beside class folders.
         """
-        root = resolve_root(self.root)
-        images = list_images(root)
+        tree = open_tree(self.root)
+        images = tree.files()
         if not images:
             raise DataError(
                 f"data.root={self.root}: no {_FORMATS} images in this folder; expected "
@@ -65,25 +54,25 @@ class FolderSource:
         split_level = bool(tops) and all(top.casefold() in SPLIT_NAMES for top in tops)
         depth = 1 if split_level else 0
         if not self.unlabelled:
-            self._check_levels(root, images, tops, depth)
+            self._check_levels(tree, images, tops, depth)
         parts = [image.split("/") for image in images]
         splits = [SPLIT_NAMES[p[0].casefold()] if split_level and len(p) > 1 else "" for p in parts]
         labels = ["unlabelled" if self.unlabelled else p[depth] for p in parts]
         return Manifest.build(
-            root,
-            images=images,
+            tree.root,
+            images=[tree.address(image) for image in images],
             labels=labels,
             splits=splits,
-            dataset=root.name if self.dataset is None else self.dataset,
+            dataset=PurePosixPath(tree.name).stem if self.dataset is None else self.dataset,
         )
 
-    def _check_levels(self, root: Path, images: list[str], tops: set[str], depth: int) -> None:
+    def _check_levels(self, tree: Tree, images: list[str], tops: set[str], depth: int) -> None:
         stray = next((image for image in images if image.count("/") < depth + 1), None)
         if stray is not None:
             layout = "SPLIT/CLASS/image" if depth else "CLASS/image"
             raise DataError(
-                f"{root / stray}: this image is in no class folder (expected {layout}); move it "
-                f"into one, use data=csv, or data.unlabelled=true where labels are not needed"
+                f"{tree.name}/{stray}: this image is in no class folder (expected {layout}); move "
+                f"it into one, use data=csv, or data.unlabelled=true where labels are not needed"
             )
         splits = sorted(top for top in tops if top.casefold() in SPLIT_NAMES)
         if splits and not depth:
@@ -93,49 +82,9 @@ class FolderSource:
                 f"{others} beside it is not; keep only split folders or only class folders here"
             )
         for parent in sorted(tops) if depth else [""]:
-            for folder in sorted((root / parent).iterdir()):
-                name = folder.relative_to(root).as_posix()
-                if not folder.is_dir() or ignored(folder.name):
-                    continue
-                if not any(image.startswith(f"{name}/") for image in images):
+            for folder in tree.folders(parent):
+                if not any(image.startswith(f"{folder}/") for image in images):
                     raise DataError(
-                        f"{folder}: no {_FORMATS} images in this class folder; convert its files, "
-                        f"or remove the folder"
+                        f"{tree.name}/{folder}: no {_FORMATS} images in this class folder; convert "
+                        f"its files, or remove the folder"
                     )
-
-
-def resolve_root(root: str | Path) -> Path:
-    """The folder that the user named, absolute; DataError where there is none."""
-    path = Path(root).expanduser()
-    if not path.is_dir():
-        what = "not a folder" if path.exists() else "no such folder"
-        raise DataError(f"data.root={root}: {what}; give the folder that holds the data set")
-    return path.absolute()
-
-
-def ignored(name: str) -> bool:
-    """Hidden files and the ones that macOS adds to archives."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def list_images(root: Path) -> list[str]:
-    """Posix paths, relative to root and sorted, of all files with an image's suffix (any case).
-
-    Linked folders are followed, each real folder once.
-    """
-    found: list[str] = []
-    seen: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not ignored(name))
-        relative = Path(folder).relative_to(root)
-        found += [
-            (relative / name).as_posix()
-            for name in files
-            if name.lower().endswith(SUFFIXES) and not ignored(name)
-        ]
-    return sorted(found)

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from frerec.data.manifest import Manifest
-from frerec.data.sources.folder import list_images, resolve_root
-from frerec.errors import DataError
+from frerec.data.sources.layout import unexpected
+from frerec.data.tree import open_tree
 
 URL = "https://www.kaggle.com/datasets/rahimanshu/cardiomegaly-disease-prediction-using-cnn"
 CLASSES = ("no_cardiomegaly", "cardiomegaly")
+_LAYOUT = "train/train/{true,false} and test/test/{true,false}"
 _LABELS = {"true": "cardiomegaly", "false": "no_cardiomegaly"}
 
 
@@ -18,7 +19,7 @@ class KaggleCardiomegalySource:
     the doubled level is read too. [ours]
 
     Args:
-        root: the folder into which the archive was unpacked.
+        root: the folder into which the archive was unpacked, or the archive.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -30,35 +31,25 @@ class KaggleCardiomegalySource:
         Raises:
             DataError: no such folder, or one of the four class folders is missing or empty.
         """
-        root = resolve_root(self.root)
+        tree = open_tree(self.root)
         images: list[str] = []
         labels: list[str] = []
         splits: list[str] = []
         for split in ("train", "test"):
-            doubled = root / split / split
-            base = doubled if doubled.is_dir() else root / split
+            doubled = f"{split}/{split}"
+            base = doubled if tree.files(doubled, None) else split
             for folder, label in _LABELS.items():
-                found = list_images(base / folder)
+                found = tree.files(f"{base}/{folder}")
                 if not found:
-                    raise self._unexpected(root, f"{split}/{split}/{folder}")
-                prefix = (base / folder).relative_to(root).as_posix()
-                images += [f"{prefix}/{name}" for name in found]
+                    raise unexpected(tree, f"images in {doubled}/{folder}", _LAYOUT, URL)
+                images += [tree.address(name) for name in found]
                 labels += [label] * len(found)
                 splits += [split] * len(found)
         return Manifest.build(
-            root,
+            tree.root,
             images=images,
             labels=labels,
             splits=splits,
             dataset="kaggle_cardiomegaly",
             classes=CLASSES,
-        )
-
-    def _unexpected(self, root: Path, absent: str) -> DataError:
-        entries = sorted(entry.name for entry in root.iterdir())
-        found = ", ".join(entries[:6]) + (", ..." if len(entries) > 6 else "")
-        return DataError(
-            f"data.root={self.root}: no images in {absent}; expected train/train/{{true,false}} "
-            f"and test/test/{{true,false}}, found {found or 'an empty folder'}; get the set from "
-            f"{URL} and unpack it there"
         )

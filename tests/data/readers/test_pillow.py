@@ -1,4 +1,4 @@
-"""readers: every encoding against NumPy's arithmetic on the pixels that were written."""
+"""readers.pillow: every encoding against NumPy's arithmetic on the pixels that were written."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frerec.data.readers import read_header, read_image
+from frerec.data.readers import ReadOptions, read_header, read_image
 from frerec.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -200,10 +200,10 @@ def test_image_bombs_are_refused_before_they_are_decoded(tmp_path: Path) -> None
     Image.fromarray(GREY8).save(tmp_path / "a.png")
     for read in (
         read_header,
-        lambda p, pixel_limit: read_image(p, channels=1, pixel_limit=pixel_limit),
+        lambda p, options: read_image(p, channels=1, options=options),
     ):
         with pytest.raises(DataError, match=r"a\.png: 9x6 pixels, more than the limit of 53"):
-            read(tmp_path / "a.png", pixel_limit=53)
+            read(tmp_path / "a.png", options=ReadOptions(pixel_limit=53))
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
     bomb = (
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
