@@ -39,6 +39,12 @@ VERBS: dict[str, Verb] = {
         "plan, run and report a comparison of arms; run it again to resume",
         "frerec benchmark experiment=cardiomegaly data.root=DIR",
     ),
+    "prepare": Verb(
+        "prepare",
+        "prepare",
+        "read a data set in its published layout, check it and report what was found",
+        "frerec prepare data=nih_chestxray14 data.root=DIR out=OUT",
+    ),
     "fit": Verb(
         "fit",
         "fit",

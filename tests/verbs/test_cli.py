@@ -45,7 +45,7 @@ def error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["bench"], "expected one of demo, benchmark"),
         (["fit", "data.roott=x"], "did you mean data.root"),
         (["fit", "calibrator.shr.ration=0.4", "out=x"], "did you mean calibrator.shr.ratio"),
-        (["fit", "data=foldr"], "available: csv, folder"),
+        (["fit", "data=foldr"], "available: aptos2019, brats"),
         (["benchmark", "classifier=resnet"], "available:"),
         (["benchmark", "arm=best"], "available:"),
         (["benchmark", "experiment=nothing"], "available: cardiomegaly, demo"),

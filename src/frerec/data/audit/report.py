@@ -1,0 +1,181 @@
+"""The audit's summary as plain text for a terminal."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from frerec.data.audit.findings import WARNING, count, percent
+
+_MARKS = {True: "!", False: "-"}
+
+
+def report(summary: Mapping[str, Any], width: int = 100) -> str:
+    """Findings first, warnings before notes, then tables; ends with a line break."""
+    parts = [_head(summary), _findings(summary, width), _images(summary)]
+    parts += [_duplicates(summary), _leaks(summary), _files(summary), _spectra(summary)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(summary: Mapping[str, Any]) -> str:
+    channels, height, width = summary["image_size"]
+    known = summary["patients"]["images_with_known_patient"]
+    of = "" if known == summary["images"] else f" of {count(known, 'image')}"
+    who = (
+        f"{count(summary['patients']['patients'], 'patient')}{of}" if known else "patients unknown"
+    )
+    kind = "grey" if channels == 1 else "colour"
+    return (
+        f"{summary['dataset'] or 'data set'}: {count(summary['images'], 'image')}, "
+        f"{len(summary['classes'])} classes, {who}; prepared as {width}x{height} {kind}"
+    )
+
+
+def _findings(summary: Mapping[str, Any], width: int) -> str:
+    lines = []
+    for finding in summary["warnings"]:
+        mark = _MARKS[finding["level"] == WARNING]
+        lines += textwrap.wrap(
+            f"{finding['message']} [{finding['code']}]",
+            width,
+            initial_indent=f"  {mark} ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    if not lines:
+        return "Findings: none"
+    warnings = sum(finding["level"] == WARNING for finding in summary["warnings"])
+    notes = len(summary["warnings"]) - warnings
+    return f"Findings: {count(warnings, 'warning')} (!), {count(notes, 'note')} (-)\n" + "\n".join(
+        lines
+    )
+
+
+def _images(summary: Mapping[str, Any]) -> str:
+    splits = list(next(iter(summary["counts"].values())))
+    patients = summary["patients"]["by_class_and_split"]
+    known = summary["patients"]["images_with_known_patient"]
+    rows = []
+    for name, counts in summary["counts"].items():
+        row = [name, *(f"{counts[s]:,}" for s in splits), f"{sum(counts.values()):,}"]
+        if known:
+            found = [patients[name][s] for s in splits if counts[s]]
+            row.append(" / ".join(f"{n:,}" if isinstance(n, int) else "?" for n in found))
+        rows.append(row)
+    totals = [sum(c[s] for c in summary["counts"].values()) for s in splits]
+    last = ["all", *(f"{n:,}" for n in totals), f"{sum(totals):,}"]
+    head = ["Images", *splits, "all", *(["patients by split"] if known else [])]
+    return _table(head, [*rows, last + [""] * bool(known)])
+
+
+def _duplicates(summary: Mapping[str, Any]) -> str:
+    found = summary["duplicates"]
+    titles = {"exact": "exact", "near": f"near, up to {found['near_distance']} of 256 bits"}
+    rows = [
+        [
+            title,
+            *(
+                f"{found[kind][key]:,}"
+                for key in (
+                    "pairs",
+                    "pairs_across_splits",
+                    "pairs_with_other_label",
+                    "images",
+                    "clusters",
+                    "largest_cluster",
+                )
+            ),
+        ]
+        for kind, title in titles.items()
+    ]
+    head = ["Duplicates", "pairs", "across splits", "other label", "images", "clusters", "largest"]
+    return _table(head, rows)
+
+
+def _leaks(summary: Mapping[str, Any]) -> str:
+    found = summary["duplicates"]["also_in_train"]
+    rows = []
+    for split, kinds in found.items():
+        for name in summary["classes"]:
+            exact, near = (kinds[kind].get(name, 0) for kind in ("exact", "near"))
+            total = summary["counts"][name][split]
+            if exact or near:
+                share = percent((exact + near) / total)
+                rows.append([f"{split} {name}", f"{exact:,}", f"{near:,}", f"{total:,}", share])
+    if not rows:
+        return ""
+    return _table(["Also in train", "exact", "near", "of", ""], rows)
+
+
+def _files(summary: Mapping[str, Any]) -> str:
+    stored = summary["encodings"]
+    rows = []
+    for name in summary["classes"]:
+        size = stored["sizes"][name]
+        if size["height"] is None:
+            continue
+        rows.append(
+            [
+                name,
+                *(_values(stored[fact]["by_label"]["counts"].get(name, {})) for fact in
+                  ("format", "mode", "quality")),
+                _span(size["width"]),
+                _span(size["height"]),
+                f"{size['scale']['median']:.2f}",
+            ]
+        )  # fmt: skip
+    head = ["Files", "format", "mode", "JPEG quality", "width", "height", "scale"]
+    return _table(head, rows, left=(1, 2, 3))
+
+
+def _spectra(summary: Mapping[str, Any]) -> str:
+    found = summary["spectra"]
+    rows = []
+    for name, numbers in found["classes"].items():
+        high, area = numbers["high_share"], numbers["auc"]["high_share"]
+        if high is None:
+            continue
+        blocks = numbers["blockiness"]
+        rows.append(
+            [
+                name,
+                f"{numbers['images']:,}",
+                f"{high['median']:.4f}",
+                f"{high['q25']:.4f}-{high['q75']:.4f}",
+                f"{area['value']:.2f} [{area['low']:.2f}, {area['high']:.2f}]" if area else "",
+                percent(numbers["speckled"]),
+                f"{blocks['median']:.2f}" if blocks else "",
+            ]
+        )
+    head = ["Spectra", "images", "high band", "quartiles", "AUC", "speckled", "blockiness"]
+    return _table(head, rows)
+
+
+def _values(counts: Mapping[str, int], limit: int = 2) -> str:
+    """The commonest values with their shares: `L 88 %, RGB 12 %`."""
+    total = sum(counts.values())
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    if len(ranked) == 1:
+        return ranked[0][0]
+    shown = ", ".join(f"{value} {percent(n / total)}" for value, n in ranked[:limit])
+    return shown + (", ..." if len(ranked) > limit else "")
+
+
+def _span(numbers: Mapping[str, float]) -> str:
+    """`224`, or `150-1446, median 512`."""
+    low, middle, high = (f"{numbers[k]:.0f}" for k in ("min", "median", "max"))
+    return low if low == high else f"{low}-{high}, median {middle}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> str:
+    """Columns padded to their widest cell; the first and those in `left` stand left."""
+    cells = [list(head), *(["  " + row[0], *row[1:]] for row in rows)]
+    wide = [max(len(line[k]) for line in cells) for k in range(len(head))]
+    aligned = [
+        "  ".join(
+            cell.ljust(wide[k]) if k == 0 or k in left else cell.rjust(wide[k])
+            for k, cell in enumerate(line)
+        ).rstrip()
+        for line in cells
+    ]
+    return "\n".join(aligned)
