@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frerec.data.address import Address, Blob
-from frerec.data.readers import ReadOptions, nifti, read_header, read_pixels
+from frerec.data.readers import ReadOptions, nifti_volume, read_header, read_pixels
 from frerec.data.readers.nifti import axial_slice, load_volume, parse_index, slice_index
-from frerec.data.readers.policy import own_range
+from frerec.data.readers.policy import own_limits, scale_to
 from frerec.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -28,7 +28,7 @@ ALL = ReadOptions(mri_percentile=100)
 
 @pytest.fixture(autouse=True)
 def _no_volumes_from_other_tests() -> None:
-    nifti._volumes.clear()
+    nifti_volume._volumes.clear()
 
 
 def save(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, **header) -> Path:
@@ -161,7 +161,7 @@ def test_all_slices_share_the_range_of_the_volume(tmp_path: Path, percentile: fl
         found = read_pixels(at(path, k), options=ReadOptions(mri_percentile=percentile))
         image = voxels[::-1, ::-1, k].T.astype(float)
         np.testing.assert_allclose(found, np.clip((image - low) / (high - low), 0, 1), atol=1e-6)
-        by_policy = own_range(axial_slice(volume, k), percentile, volume)
+        by_policy = scale_to(axial_slice(volume, k), *own_limits(volume, percentile))
         np.testing.assert_array_equal(found, by_policy)
     assert found.dtype == np.float32
 
@@ -279,12 +279,12 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
 
 def test_size_limits_hold_before_voxels_are_read(tmp_path: Path, monkeypatch) -> None:
     path = save(tmp_path / "a.nii.gz", VOLUME)
-    monkeypatch.setattr(nifti, "_read_voxels", None)
+    monkeypatch.setattr(nifti_volume, "_read_voxels", None)
     for read in (read_header, read_pixels):
         with pytest.raises(DataError, match=r"a\.nii\.gz: 5x6 pixels, more than the limit of 29"):
             read(at(path, 0), options=ReadOptions(pixel_limit=29))
-    nifti._volumes.clear()
-    monkeypatch.setattr(nifti, "VOXEL_LIMIT", 209)
+    nifti_volume._volumes.clear()
+    monkeypatch.setattr(nifti_volume, "VOXEL_LIMIT", 209)
     with pytest.raises(DataError, match=r"a\.nii\.gz: 5x6x7 voxels, more than the limit of 209"):
         load_volume(Blob(path))
 
@@ -294,7 +294,7 @@ def test_no_more_is_decompressed_than_the_header_promises(tmp_path: Path, monkey
     (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(whole + b"\0" * 2**27, compresslevel=1))
     taken = 0
 
-    original = nifti._open
+    original = nifti_volume._open
 
     class Counted(io.RawIOBase):
         def __init__(self, blob):
@@ -311,7 +311,7 @@ def test_no_more_is_decompressed_than_the_header_promises(tmp_path: Path, monkey
             buffer[: len(data)] = np.frombuffer(data, np.uint8)
             return len(data)
 
-    monkeypatch.setattr(nifti, "_open", Counted)
+    monkeypatch.setattr(nifti_volume, "_open", Counted)
     np.testing.assert_array_equal(load_volume(Blob(tmp_path / "bomb.nii.gz")), VOLUME)
     assert taken == 348 + len(whole) + 1
 
@@ -319,13 +319,13 @@ def test_no_more_is_decompressed_than_the_header_promises(tmp_path: Path, monkey
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files whose voxels are read from now on."""
     calls: list[str] = []
-    original = nifti._read_voxels
+    original = nifti_volume._read_voxels
 
     def counted(blob, layout):
         calls.append(blob.filename)
         return original(blob, layout)
 
-    monkeypatch.setattr(nifti, "_read_voxels", counted)
+    monkeypatch.setattr(nifti_volume, "_read_voxels", counted)
     return calls
 
 
@@ -335,7 +335,7 @@ def test_four_threads_decode_each_volume_once(tmp_path: Path, monkeypatch) -> No
     for k, name in enumerate(names):
         save(tmp_path / name, np.roll(VOLUME, k))
     addresses = [at(tmp_path / name, k) for name in names for k in range(7)]
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=20)
 
     def work(offset: int) -> list[np.ndarray]:
         start.wait()
@@ -361,13 +361,25 @@ def test_a_damaged_volume_is_tried_once(tmp_path: Path, monkeypatch) -> None:
     assert read_pixels(at(path, 0)).shape == (6, 5)
 
 
+def test_a_disk_that_fails_for_a_moment_is_asked_again(tmp_path: Path, monkeypatch) -> None:
+    path = save(tmp_path / "a.nii.gz", VOLUME)
+    read_header(at(path, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            nifti_volume, "_open", lambda blob: (_ for _ in ()).throw(OSError("stale handle"))
+        )
+        with pytest.raises(DataError, match=r"a\.nii\.gz: .*stale handle"):
+            read_pixels(at(path, 0))
+    assert read_pixels(at(path, 0)).shape == (6, 5)
+
+
 def test_kept_volumes_are_bounded(tmp_path: Path, monkeypatch) -> None:
     calls = counting(monkeypatch)
-    monkeypatch.setattr(nifti, "KEPT_BYTES", 3 * VOLUME.nbytes)
+    monkeypatch.setattr(nifti_volume, "KEPT_BYTES", 3 * VOLUME.nbytes)
     paths = [save(tmp_path / f"{k}.nii", VOLUME) for k in range(4)]
     for path in paths:
         read_pixels(at(path, 0))
-    assert sum(volume.bytes for volume in nifti._volumes.values()) == 3 * VOLUME.nbytes
+    assert sum(volume.bytes for volume in nifti_volume._volumes.values()) == 3 * VOLUME.nbytes
     read_pixels(at(paths[3], 1))
     assert len(calls) == 4
     read_pixels(at(paths[0], 1))

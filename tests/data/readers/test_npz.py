@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frerec.data.address import Address, Blob
-from frerec.data.readers import ReadOptions, npz, read_header, read_pixels
+from frerec.data.readers import ReadOptions, npz_array, read_header, read_pixels
 from frerec.data.readers.npz import array_shapes, read_array, row_bytes, row_index
 from frerec.errors import DataError
 
@@ -24,10 +24,10 @@ RGB = RNG.integers(0, 256, (9, 5, 7, 3), dtype=np.uint8)
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two grey rows a chunk, three chunks kept, nothing kept from other tests."""
-    monkeypatch.setattr(npz, "CHUNK_BYTES", 2 * GREY[0].nbytes)
-    monkeypatch.setattr(npz, "KEPT_BYTES", 3 * 2 * GREY[0].nbytes)
-    npz._arrays.clear()
-    npz._inner.clear()
+    monkeypatch.setattr(npz_array, "CHUNK_BYTES", 2 * GREY[0].nbytes)
+    monkeypatch.setattr(npz_array, "KEPT_BYTES", 3 * 2 * GREY[0].nbytes)
+    npz_array._arrays.clear()
+    npz_array._inner.clear()
 
 
 def save(path: Path, packed: bool = True, **arrays: np.ndarray) -> Path:
@@ -42,13 +42,13 @@ def at(path: Path, row: int, array: str = "train_images", member: str = "") -> A
 def opens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the arrays that are opened for their rows from now on, their headers apart."""
     calls: list[str] = []
-    original = npz._Array._open
+    original = npz_array.Array._open
 
     def counted(self):
         calls.append(self.name.rpartition("::")[2])
         return original(self)
 
-    monkeypatch.setattr(npz._Array, "_open", counted)
+    monkeypatch.setattr(npz_array.Array, "_open", counted)
     return calls
 
 
@@ -92,8 +92,8 @@ def test_rows_are_those_of_the_array(tmp_path: Path, packed: bool, images, bits)
 def test_rows_may_be_read_in_any_order(tmp_path_factory, rows, packed, chunk, kept) -> None:
     path = save(tmp_path_factory.mktemp("npz") / "a.npz", packed, train_images=GREY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npz, "CHUNK_BYTES", chunk)
-        patch.setattr(npz, "KEPT_BYTES", kept)
+        patch.setattr(npz_array, "CHUNK_BYTES", chunk)
+        patch.setattr(npz_array, "KEPT_BYTES", kept)
         for row in rows:
             np.testing.assert_array_equal(read_pixels(at(path, row)), GREY[row] / np.float32(255))
 
@@ -115,10 +115,10 @@ def test_rows_in_order_decompress_an_array_once(tmp_path: Path, monkeypatch) -> 
 
 def test_four_threads_decompress_an_array_once(tmp_path: Path, monkeypatch) -> None:
     images = RNG.integers(0, 256, (400, 5, 7), dtype=np.uint8)
-    monkeypatch.setattr(npz, "KEPT_BYTES", 80 * GREY[0].nbytes)
+    monkeypatch.setattr(npz_array, "KEPT_BYTES", 80 * GREY[0].nbytes)
     path = save(tmp_path / "a.npz", train_images=images)
     calls = opens(monkeypatch)
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=20)
 
     def work(worker: int) -> list[np.ndarray]:
         found = []
@@ -141,9 +141,9 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     for k in range(6):
         for row in range(9):
             read_pixels(at(path, row, f"a{k}"))
-    assert len(npz._arrays) == npz._KEPT_ARRAYS
-    for array in npz._arrays.values():
-        assert sum(chunk.nbytes for chunk in array._chunks.values()) <= npz.KEPT_BYTES
+    assert len(npz_array._arrays) == npz_array._KEPT_ARRAYS
+    for array in npz_array._arrays.values():
+        assert sum(chunk.nbytes for chunk in array._chunks.values()) <= npz_array.KEPT_BYTES
 
 
 def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_size_limits_hold_before_rows_are_read(tmp_path: Path) -> None:
     for read in (read_header, read_pixels):
         with pytest.raises(DataError, match=r"a\.npz::train_images/000001: 7x5 pixels, more than"):
             read(at(path, 1), options=ReadOptions(pixel_limit=34))
-    assert npz._arrays.popitem()[1]._next == 0
+    assert npz_array._arrays.popitem()[1]._next == 0
 
 
 def test_damaged_archives_are_named_in_one_line(tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ def _spectra(summary: Mapping[str, Any]) -> str:
             ]
         )
     head = ["Spectra", "images", "high band", "quartiles", "AUC", "speckled", "blockiness"]
-    return _table(head, rows)
+    legend = f"  high band: share of power at a {found['high_band']}; AUC: the class by it"
+    return f"{_table(head, rows)}\n{legend}"
 
 
 def _values(counts: Mapping[str, int], limit: int = 2) -> str:

@@ -62,7 +62,7 @@ def duplicate_findings(duplicates: Duplicates) -> list[Finding]:
         if number:
             what, advice = _CONFLICTS[kind]
             classes = listed(summary[kind]["conflicts_by_labels"])
-            message = f"{count(number, 'pair')} of {what} have different labels ({classes}): "
+            message = f"{count(number, 'pair')} of {what} with different labels ({classes}): "
             found.append(Finding(f"{kind}_label_conflict", WARNING, message + advice))
     exact, near = summary[EXACT], summary[NEAR]
     if exact["images"]:

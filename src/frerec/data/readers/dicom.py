@@ -24,7 +24,6 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut, apply_windowing
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -36,6 +35,7 @@ from pydicom.uid import (
 from pydicom.valuerep import STR_VR
 
 from frerec.data.address import MEMBER_LIMIT, Blob
+from frerec.data.readers.dicom_levels import grey_levels, is_eight_bit, palette_colours
 from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, full_scale
 from frerec.errors import DataError
 
@@ -67,8 +67,8 @@ def header(blob: Blob, index: str, options: ReadOptions) -> ImageHeader:
         if mode == _PALETTE or (mode in _COLOUR and ds.BitsStored == 8):
             bits = 8
         elif mode in _GREY and ds.BitsStored <= 8:
-            table = _grey(np.arange(2**ds.BitsStored), ds, options)
-            bits = 8 if _is_eight_bit(table) else 16
+            table = grey_levels(np.arange(2**ds.BitsStored), ds, options)
+            bits = 8 if is_eight_bit(table) else 16
         return ImageHeader(ds.Rows, ds.Columns, bits, mode in _COLOUR, "DICOM", mode)
 
 
@@ -77,15 +77,15 @@ def pixels(blob: Blob, index: str, options: ReadOptions) -> np.ndarray:
     with _opened(blob, index, options) as (file, ds, frame):
         values = _decode(blob, file, ds, frame)
     if ds.PhotometricInterpretation == _PALETTE:
-        return full_scale(_looked_up_colour(values, ds), 255)
+        return full_scale(palette_colours(values, ds), 255)
     largest = 2**ds.BitsStored - 1
     patterns = values.view(values.dtype.str.replace("i", "u")) & largest
     if ds.PhotometricInterpretation in _COLOUR:
         return full_scale(patterns, largest)
     if ds.BitsStored > 16:
-        return np.asarray(_grey(patterns.astype(np.int64), ds, options), dtype=np.float32)
-    table = _grey(np.arange(largest + 1), ds, options)
-    if _is_eight_bit(table):
+        return np.asarray(grey_levels(patterns.astype(np.int64), ds, options), dtype=np.float32)
+    table = grey_levels(np.arange(largest + 1), ds, options)
+    if is_eight_bit(table):
         table = np.rint(table * 255) / 255
     return np.asarray(table.astype(np.float32)[patterns])
 
@@ -275,100 +275,3 @@ def _check_encoded_size(stream: bytes, rows: int, columns: int) -> None:
     if size != (rows, columns):
         found = "none" if size is None else f"{size[1]}x{size[0]}"
         raise ValueError(f"its compressed stream has size {found}, its header {columns}x{rows}")
-
-
-def _grey(patterns: np.ndarray, ds: Dataset, options: ReadOptions) -> np.ndarray:
-    """Bit patterns of stored values, integers from 0, as brightness in [0, 1], float64."""
-    span = 2**ds.BitsStored
-    first = -span // 2 if ds.get("PixelRepresentation") == 1 else 0
-    values = _rescaled(np.where(patterns >= span + first, patterns - span, patterns), ds)
-    grey: np.ndarray
-    if options.dicom_window == "voi" and ds.get("VOILUTSequence"):
-        item = ds.VOILUTSequence[0]
-        grey = _looked_up(values, item, ds) / _largest(item)
-    elif options.dicom_window == "voi" and None not in (
-        ds.get("WindowCenter"),
-        ds.get("WindowWidth"),
-    ):
-        grey = _windowed(values, ds)
-    elif ds.get("ModalityLUTSequence"):
-        grey = values / _largest(ds.ModalityLUTSequence[0])
-    else:
-        low, high = sorted(_rescaled(np.array([first, first + span - 1]), ds).tolist())
-        if low == high:
-            raise ValueError("a rescale slope of 0")
-        grey = (values - low) / (high - low)
-    if not np.isfinite(grey).all():
-        raise ValueError("rescale or window are not finite numbers")
-    return 1 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
-
-
-def _rescaled(stored: np.ndarray, ds: Dataset) -> np.ndarray:
-    """The modality stage (PS3.3 C.11.1)."""
-    if ds.get("ModalityLUTSequence"):
-        return _looked_up(stored, ds.ModalityLUTSequence[0], ds)
-    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    if slope is None or intercept is None:
-        return stored.astype(np.float64)
-    return stored * float(slope) + float(intercept)
-
-
-def _windowed(values: np.ndarray, ds: Dataset) -> np.ndarray:
-    """The window's function (PS3.3 C.11.2.1.2 and 3), its output range as [0, 1]."""
-    try:
-        with np.errstate(over="ignore"):
-            darkest, brightest = apply_windowing(np.array([-np.inf, np.inf]), ds)
-            windowed = apply_windowing(values, ds)
-    except ValueError as error:
-        raise ValueError(f"{error}; or set data.dicom_window=full") from None
-    if darkest == brightest:
-        raise ValueError("a rescale slope of 0")
-    return np.asarray((windowed - darkest) / (brightest - darkest))
-
-
-def _looked_up(values: np.ndarray, item: Dataset, ds: Dataset) -> np.ndarray:
-    """A modality or VOI LUT's entries (PS3.3 C.11.1.1), float64.
-
-    Not pydicom's function, which holds the positions in the type of the entries, so that they wrap
-    where a LUT of 8 bits has more than 256 entries.
-    """
-    count, first, depth = item.LUTDescriptor
-    count = count % 2**16 or 2**16
-    data = item.LUTData
-    order = "<" if ds.original_encoding[1] else ">"
-    if isinstance(data, bytes):
-        entries = np.frombuffer(data, np.uint8 if len(data) < 2 * count else f"{order}u2")
-    else:
-        entries = np.atleast_1d(np.asarray(data)).astype(f"{order}u2")
-        if depth == 8 and len(entries) == (count + 1) // 2:  # two to a word
-            entries = entries.view(np.uint8)
-    if len(entries) < count:
-        raise ValueError(f"a LUT of {len(entries)} entries, its descriptor says {count}")
-    entries = entries[:count]
-    if entries.max() > _largest(item):
-        raise ValueError(
-            f"LUT entries up to {entries.max()}, which {depth} bits cannot hold; set "
-            f"data.dicom_window=full"
-        )
-    positions = np.clip(np.rint(values) - first, 0, count - 1).astype(np.int64)
-    return np.asarray(entries[positions], dtype=np.float64)
-
-
-def _largest(item: Dataset) -> int:
-    """What a LUT's entries can be at most, by its descriptor."""
-    return int(2 ** item.LUTDescriptor[2] - 1)
-
-
-def _looked_up_colour(values: np.ndarray, ds: Dataset) -> np.ndarray:
-    """Palette indices [H, W] as RGB uint8 [H, W, 3]; of entries with 16 bits, the high byte."""
-    colours = apply_color_lut(values, ds)[..., :3]
-    if colours.dtype == np.uint8 and ds.BitsStored > 8:  # pydicom's indices would wrap
-        raise ValueError(f"a palette of 8 bits for {ds.BitsStored}-bit pixels; convert it to RGB")
-    shift = ds.RedPaletteColorLookupTableDescriptor[2] - 8
-    return np.asarray(colours >> shift, dtype=np.uint8)
-
-
-def _is_eight_bit(grey: np.ndarray) -> bool:
-    """Whether 8 bits hold these values."""
-    levels = grey * 255
-    return len(levels) <= 256 and bool(np.abs(levels - np.rint(levels)).max() < 1e-6)

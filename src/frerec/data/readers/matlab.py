@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from frerec.data.address import Blob
-from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, own_range
+from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, own_limits, scale_to
 from frerec.errors import DataError
 
 IMAGE = "cjdata/image"
@@ -43,7 +43,7 @@ def pixels(blob: Blob, index: str, options: ReadOptions) -> np.ndarray:
         values = dataset[()].T
     if values.dtype == bool:
         values = values.astype(np.uint8)
-    return own_range(values, options.mri_percentile, values)
+    return scale_to(values, *own_limits(values, options.mri_percentile))
 
 
 def read_scalar(blob: Blob, name: str) -> float:

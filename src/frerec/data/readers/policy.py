@@ -126,21 +126,28 @@ def full_scale(values: np.ndarray, largest: int) -> np.ndarray:
     return scaled
 
 
-def own_range(values: np.ndarray, percentile: float, reference: np.ndarray) -> np.ndarray:
-    """Values between the reference's minimum, 0, and its percentile, 1, clipped; float32.
+def own_limits(values: np.ndarray, percentile: float) -> tuple[float, float]:
+    """The ends of an acquisition's own range: its minimum and its percentile.
+
+    Where these are equal, as in an image that is mostly background, the maximum takes the
+    percentile's place.
 
     Raises:
-        ValueError: the reference is not finite, or constant.
+        ValueError: values that are not finite, or all the same.
     """
-    if not np.isfinite(reference).all():
-        bad = int((~np.isfinite(reference)).sum())
-        raise ValueError(f"{bad} of {reference.size} values are not finite (NaN or infinite)")
-    low = float(reference.min())
-    high = float(reference.max() if percentile >= 100 else np.percentile(reference, percentile))
-    if high <= low:  # mostly background: the few that are not must still have a range
-        high = float(reference.max())
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise ValueError(f"{bad} of {values.size} values are not finite (NaN or infinite)")
+    low, most = float(values.min()), float(values.max())
+    high = most if percentile >= 100 else float(np.percentile(values, percentile))
+    high = high if high > low else most
     if high <= low:
         raise ValueError(f"all values are {low:g}; there is no image")
+    return low, high
+
+
+def scale_to(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values between two ends as float32 in [0, 1], clipped."""
     scaled = (np.asarray(values, dtype=np.float64) - low) / (high - low)
     return np.clip(scaled, 0, 1).astype(np.float32)
 
