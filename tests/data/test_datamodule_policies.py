@@ -80,6 +80,23 @@ def test_near_duplicates_in_two_splits_are_dropped_where_asked(tmp_path: Path) -
         module(root, near_distance=-1)
 
 
+def test_what_is_cut_here_keeps_near_duplicates_together(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    pictures = textured_images(40, height=64, width=64, seed=6)
+    names = [f"{'ab'[k % 2]}/{k:02d}.png" for k in range(40)]
+    write_tree(root, pictures, names)
+    twins = {}
+    for name in names:
+        twins[name] = name.replace(".png", "_again.jpg")
+        with Image.open(root / name) as image:
+            image.save(root / twins[name], quality=80)
+    for settings in ({}, {"folds": 3, "fold": 1}, {"split_seed": 5}):
+        table = ready(module(root, image_size=64, **settings)).manifest.table
+        split = dict(zip(table["image"], table["split"], strict=True))
+        assert set(split.values()) == {"train", "val", "test"}
+        assert all(split[one] == split[other] for one, other in twins.items())
+
+
 def test_missing_files_are_named_or_left_out_and_listed(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "set")
     names = [p.relative_to(root).as_posix() for p in sorted(root.rglob("*.png"))]

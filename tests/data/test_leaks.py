@@ -104,5 +104,9 @@ def test_clusters_of_near_duplicates_are_connected_components() -> None:
     assert near[0] == near[3] == near[5] != near[1]
     assert near[1] == near[2]
     assert near[4] == ""
+    manifest = make("teette")
+    inner = with_near_clusters(manifest, np.array([[0, 3, 5], [3, 5, 9]]), across_splits=False)
+    assert inner.table["near"].iat[0] == inner.table["near"].iat[3] != ""
+    assert inner.table["near"].iat[5] == ""
     alone = with_near_clusters(make("--"), np.zeros((0, 3), dtype=np.int64))
     assert alone.table["near"].tolist() == ["", ""]

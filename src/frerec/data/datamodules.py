@@ -162,14 +162,15 @@ class ImageDataModule(pl.LightningDataModule):
         }
         manifest = self.prepared.manifest
         manifest = manifest.with_columns(row=np.arange(len(manifest)))
-        if policies["near_duplicates"] != "ignore":
-            pairs = self.prepared.near_pairs(self.near_distance)
-            manifest = with_near_clusters(manifest, pairs)
         if not self._official_splits:
             manifest = manifest.with_columns(split=pd.array([""] * len(manifest), dtype="str"))
+        pairs = self.prepared.near_pairs(self.near_distance)
+        across = policies["near_duplicates"] != "ignore"
+        manifest = with_near_clusters(manifest, pairs, across_splits=across)
         if self._folds is not None:
             seed = self._cutting["seed"]
             manifest = assign_fold(manifest, self._folds, self._fold, seed=seed)
+            manifest = with_near_clusters(manifest, pairs, across_splits=across)
         return assign_splits(manifest, **self._cutting, **policies)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002

@@ -69,8 +69,8 @@ def resolve_leaks(
         leaks: of patients, files and pixels. `error` names an example; `drop` keeps the copy in
             test before that in val before that in train, so that the published test set stays as
             it is, and drops the rest; `keep` leaves them.
-        near_duplicates: of near-duplicates, where the table has the column `near`: `ignore`,
-            `error` or `drop` in the same senses.
+        near_duplicates: of near-duplicates in two of the source's splits, where the table has the
+            column `near`: `ignore`, `error` or `drop` in the same senses.
 
     Raises:
         DataError: there is a leak that is an error.
@@ -102,14 +102,21 @@ def warn_of_leaks(manifest: Manifest) -> None:
             )
 
 
-def with_near_clusters(manifest: Manifest, pairs: np.ndarray) -> Manifest:
+def with_near_clusters(
+    manifest: Manifest, pairs: np.ndarray, *, across_splits: bool = True
+) -> Manifest:
     """Add the column `near`: equal for near-duplicates, transitively, and "" for images alone.
 
     Args:
         manifest: N images.
         pairs: row numbers int64 [M, 2 or more] of near-duplicates, see `perceptual.near_pairs`.
+        across_splits: False passes over pairs in two of the source's own splits, so that what is
+            cut here keeps near-duplicates together and what is given stays as it is.
     """
     N = len(manifest)
+    if not across_splits:
+        split = manifest.table["split"].to_numpy(dtype=object)
+        pairs = pairs[split[pairs[:, 0]] == split[pairs[:, 1]]]
     cluster = _components([(pairs[:, 0], pairs[:, 1])], N)
     size = np.bincount(cluster, minlength=N)
     near = [f"near{c}" if size[c] > 1 else "" for c in cluster]
