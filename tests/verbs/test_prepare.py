@@ -20,7 +20,7 @@ from frerec.cli import main
 from frerec.config import config_directory
 from frerec.data.manifest import Manifest
 
-GENERIC = {"folder", "csv"}
+GENERIC = {"folder", "csv", "manifest"}
 DATA_SETS = sorted(
     path.stem
     for path in (config_directory() / "data").glob("*.yaml")
@@ -161,6 +161,22 @@ def test_folds_and_training_sizes_reach_the_manifest(tmp_path: Path) -> None:
         tested += table["image"][table["split"] == "test"].tolist()
         assert set(table["fold"][table["split"] == "test"]) == {str(fold)}
     assert len(tested) == len(set(tested)) == sum(module.EXPECTED.values())
+
+
+def test_a_written_manifest_gives_the_same_images_and_splits_again(
+    leaky: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    settings = ["data.leaks=drop", "data.split_seed=3", "data.train_size=9"]
+    assert prepare(leaky, out, "data=folder", *settings) == 0
+    moved = leaky.rename(tmp_path / "moved")
+    again = tmp_path / "again"
+    written = f"data.manifest={out / 'manifest.parquet'}"
+    assert prepare(moved, again, "data=manifest", written) == 0
+    first, second = (Manifest.read(o / "manifest.parquet") for o in (out, again))
+    for column in ("image", "label", "split", "group", "pixels"):
+        assert second.table[column].tolist() == first.table[column].tolist()
+    assert second.classes == first.classes
 
 
 def test_the_installed_script_prepares_and_prints_what_it_found(

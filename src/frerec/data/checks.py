@@ -66,9 +66,9 @@ def missing_images(manifest: Manifest) -> list[int]:
     Raises:
         DataError: an address is absolute, or leads out of the root or of its archive.
     """
-    blobs = {row: manifest.address(row).blob for row in range(len(manifest))}
-    there = {blob: blob.exists() for blob in set(blobs.values())}
-    return [row for row, blob in blobs.items() if not there[blob]]
+    blobs = [address.blob for address in manifest.addresses]
+    there = {blob: blob.exists() for blob in set(blobs)}
+    return [row for row, blob in enumerate(blobs) if not there[blob]]
 
 
 def check_exist(manifest: Manifest) -> None:

@@ -54,7 +54,7 @@ def hash_images(
     Raises:
         DataError: a file cannot be read.
     """
-    addresses = [manifest.address(row) for row in range(len(manifest))]
+    addresses = manifest.addresses
     tasks: dict[_Key, Address] = {}
     keys = []
     for address in addresses:

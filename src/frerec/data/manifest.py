@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,12 @@ class Manifest:
 
     def address(self, row: int) -> Address:
         """Where the image of one row lies; DataError where its address may not be used."""
-        return parse_address(self.root, str(self.table["image"].iat[row]))
+        return self.addresses[row]
+
+    @cached_property
+    def addresses(self) -> list[Address]:
+        """Where each image lies; DataError where an address may not be used."""
+        return [parse_address(self.root, image) for image in self.table["image"].tolist()]
 
     def label_indices(self) -> np.ndarray:
         """The labels as positions in `classes`, int64 [N]."""
