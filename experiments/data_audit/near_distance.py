@@ -23,9 +23,11 @@ import pandas as pd
 
 from frerec.data.audit import write_pair_sheet
 from frerec.data.audit.duplicates import Duplicates
-from frerec.data.decode import Decoding, build_stack
+from frerec.data.components import connected
+from frerec.data.decode import build_stack
+from frerec.data.decoding import Decoding
 from frerec.data.manifest import Manifest
-from frerec.data.perceptual import clusters, near_pairs
+from frerec.data.perceptual import find_near_pairs
 from frerec.data.pseudonyms import OWN_GROUP
 from frerec.data.sources import CsvSource
 from frerec.data.stack import ImageStack
@@ -66,7 +68,7 @@ def lines(
                 "flagged_found": None if flagged is None else len(leaked & flagged),
                 "flagged_missed": None if flagged is None else len(flagged - leaked),
                 "not_flagged": None if flagged is None else len(leaked - flagged),
-                "largest_cluster": int(np.bincount(clusters(len(manifest), near)).max()),
+                "largest_cluster": int(np.bincount(connected(near, len(manifest))).max()),
             }
         )
     return found
@@ -114,7 +116,7 @@ def main(data: Path, out: Path, sheets: Path | None = None) -> None:
         with tempfile.TemporaryDirectory() as work:
             decoding = Decoding(channels=channels, image_size=None)
             stack, manifest, _ = build_stack(manifest, Path(work) / "stack.npy", decoding)
-            pairs = near_pairs(manifest.table["phash"].tolist(), max(DISTANCES))
+            pairs = find_near_pairs(manifest.table["phash"].tolist(), max(DISTANCES)).pairs
             found += lines(name, manifest, pairs, flagged)
             if sheets is not None:
                 draw(name, manifest, stack, pairs, flagged, sheets)

@@ -1,6 +1,7 @@
 """address: files, archive members and positions, and nothing outside of their root."""
 
 import hashlib
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frerec.data.address import Blob, open_archive, parse_address
+from frerec.data.address import IMAGE_MEMBER_LIMIT, Blob, open_archive, parse_address, suffix_of
+from frerec.data.readers import PIXEL_LIMIT
 from frerec.errors import DataError
 
 
@@ -112,8 +114,49 @@ def test_what_is_wrong_with_an_archive_names_the_member(tmp_path: Path) -> None:
 
 
 def test_a_member_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch) -> None:
-    path = archive(tmp_path / "bomb.zip", x=b"\0" * 100_000)
-    assert path.stat().st_size < 1000
+    names = ["IM0001", "1.2.840.77", "x.PNG", "x.jpeg", "x.tif", "x.dcm", "x.nii.gz", "x.npz"]
+    path = archive(tmp_path / "bomb.zip", **dict.fromkeys(names, b"\0" * 100_000))
+    assert path.stat().st_size < 5000
+    monkeypatch.setattr("frerec.data.address.IMAGE_MEMBER_LIMIT", 50_000)
+    for name in names[:-2]:
+        for read in (Blob(path, name).open, Blob(path, name).read):
+            with pytest.raises(DataError, match=rf"bomb\.zip::{name}: .* more than the limit"):
+                read()
+    for name in names[-2:]:  # of many images, which may be larger
+        assert len(Blob(path, name).read()) == 100_000
     monkeypatch.setattr("frerec.data.address.MEMBER_LIMIT", 50_000)
-    with pytest.raises(DataError, match=r"bomb\.zip::x: .* more than the limit"):
-        Blob(path, "x").open()
+    with pytest.raises(DataError, match=r"bomb\.zip::x\.npz: .* more than the limit"):
+        Blob(path, "x.npz").open()
+    assert IMAGE_MEMBER_LIMIT > 6 * PIXEL_LIMIT
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_member_is_held_once(tmp_path: Path, kind: int) -> None:
+    rng = np.random.default_rng(0)
+    whole = b"".join(rng.bytes(10_000) * 100 for _ in range(32))
+    size = len(whole)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as file:
+        file.writestr("x.png", whole)
+    blob = Blob(tmp_path / "a.zip", "x.png")
+    for read in (blob.open, blob.read):
+        tracemalloc.start()
+        data = read()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1.5 * size
+        assert (data if isinstance(data, bytes) else data.getvalue()) == whole
+        del data
+
+
+@pytest.mark.parametrize("text", ["T::1.png", "no/T::a/1.JPG", "a.zip::T::1.tif", "a.png::1::2"])
+def test_a_name_with_the_separator_has_to_be_changed(text: str) -> None:
+    with pytest.raises(DataError, match=rf"{text}: .*cannot be addressed.* rename"):
+        parse_address(Path("/root"), text)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a/b.PNG", ".png"), ("IM1", ""), ("1.2.840.113", ""), ("a.b/c", ""), ("v.nii.gz", ".gz")],
+)
+def test_the_suffix_is_what_a_name_says_of_its_format(name: str, suffix: str) -> None:
+    assert suffix_of(name) == suffix

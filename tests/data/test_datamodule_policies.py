@@ -1,5 +1,6 @@
 """datamodules: official splits, folds, tasks, leaks, missing files, archives."""
 
+import multiprocessing
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from PIL import Image
 
 from datamodules import count_decodings, module, ready
 from fixtures import class_folders, textured_images, write_tree
+from frerec.data import prepared
 from frerec.data.datamodules import ChestXray
 from frerec.data.sources import CsvSource
 from frerec.errors import ConfigError, DataError
 
 
 def official(root: Path) -> Path:
-    """Splits of the source's own, with a near-duplicate of a test image in train."""
+    """Splits of the source's own."""
     class_folders(root / "train")
     class_folders(root / "test", per_class=8, seed=9)
     return root
@@ -122,3 +124,70 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path) -> None:
     assert zipped.manifest.table["hash"].tolist() == folder.manifest.table["hash"].tolist()
     assert zipped.manifest.table["image"].iat[0].startswith("set.zip::ill/")
     assert zipped.manifest.table["split"].tolist() == folder.manifest.table["split"].tolist()
+
+
+def test_near_duplicates_are_searched_only_where_somebody_asks(tmp_path: Path, monkeypatch) -> None:
+    searched: list[int] = []
+    original = prepared.find_near_pairs
+
+    def counted(hashes: list[str], *args: Any, **settings: Any) -> Any:
+        searched.append(len(hashes))
+        return original(hashes, *args, **settings)
+
+    monkeypatch.setattr(prepared, "find_near_pairs", counted)
+    root = tmp_path / "set"
+    for seed, part in enumerate(("train", "val", "test")):
+        class_folders(root / part, per_class=4, seed=seed)
+    ready(module(root))
+    assert searched == []
+    for _ in range(2):
+        ready(module(root, near_duplicates="drop"))
+    assert searched == [24]
+
+
+def test_many_processes_may_search_at_once(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "set")
+    first = module(root)
+    first.prepare_data()
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=first.prepared.near, args=(20,)) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 6
+    assert {p.name for p in first.cache_folder.iterdir() if "near" in p.name} == {"near-20.npz"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"leaks": "ignore"}, "leaks"),
+        ({"near_duplicates": "keep"}, "near_duplicates"),
+        ({"folds": 1}, "folds"),
+        ({"folds": 3, "fold": 3}, "fold"),
+        ({"fold": 1}, "fold"),
+        ({"val_fraction": 2}, "val_fraction"),
+        ({"train_size": 0}, "train_size"),
+        ({"on_error": "drop"}, "on_error"),
+        ({"near_distance": 200}, "near_distance"),
+        ({"fit": "squeeze"}, "fit"),
+        ({"crop": "lung"}, "crop"),
+        ({"dicom_window": "auto"}, "dicom_window"),
+    ],
+)
+def test_wrong_settings_are_said_before_anything_is_read(tmp_path: Path, settings, key) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.{key}="):
+        module(tmp_path / "nothing", **settings)
+
+
+def test_skipping_reuses_what_was_decoded_before_an_error(tmp_path: Path, monkeypatch) -> None:
+    root = class_folders(tmp_path / "set", size=64)
+    victim = root / "ill" / "019.png"
+    victim.write_bytes(victim.read_bytes()[:2000])
+    calls = count_decodings(monkeypatch)
+    with pytest.raises(DataError, match=r"ill/019\.png: cannot be decoded"):
+        ready(module(root, image_size=64))
+    dm = ready(module(root, image_size=64, on_error="skip"))
+    assert dm.skipped == ["ill/019.png"]
+    assert len(calls) == 1

@@ -51,7 +51,7 @@ def test_the_same_content_is_decoded_once(tmp_path: Path, monkeypatch) -> None:
     assert again.fingerprint == first.fingerprint
     assert again.manifest.address(0).blob.path.is_file()
     files = {p.name for p in again.cache_folder.iterdir()}
-    assert files == {"stack.npy", "facts.parquet", "skipped.json", "meta.json", "near-24.npy"}
+    assert files == {"stack.npy", "facts.parquet", "skipped.json", "meta.json", "near-24.npz"}
 
 
 @pytest.mark.parametrize("change", ["pixels", "label", "size", "channels"])

@@ -1,14 +1,18 @@
 """decode: decoded pixels and the facts of every image, against Pillow, NumPy and hashlib."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from frerec.data.decode import Decoding, build_stack
+from frerec.data import decode
+from frerec.data.decode import build_stack
+from frerec.data.decoding import Decoding, refuse_skipped
 from frerec.data.manifest import Manifest
-from frerec.data.readers import ReadOptions
+from frerec.data.parallel import default_workers
+from frerec.data.readers import ImageHeader, ReadOptions
 from frerec.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -91,11 +95,12 @@ def test_unreadable_images_stop_the_work_or_are_left_out(tmp_path: Path) -> None
     out = tmp_path / "s.npy"
     with pytest.raises(DataError, match=r"i1\.png"):
         build_stack(manifest, out, Decoding(channels=1, image_size=64))
+    _, _, skipped = build_stack(manifest.take([0, 2, 3, 4, 5]), out, Decoding(1, 64))
     with pytest.raises(DataError, match=r"i4\.png: cannot be decoded"):
-        build_stack(manifest.take([0, 2, 3, 4, 5]), out, Decoding(channels=1, image_size=64))
-    assert not list(tmp_path.glob("s.npy*"))
+        refuse_skipped(skipped, 5)
+    out.unlink()
     stack, kept, skipped = build_stack(
-        manifest, out, Decoding(channels=1, image_size=64, on_error="skip")
+        manifest, out, Decoding(channels=1, image_size=64), on_error="skip"
     )
     assert [item.image for item in skipped] == ["i1.png", "i4.png"]
     assert "not a PNG" in skipped[0].reason
@@ -105,7 +110,7 @@ def test_unreadable_images_stop_the_work_or_are_left_out(tmp_path: Path) -> None
     assert len(stack) == 4
     with pytest.raises(DataError, match="none of the 2 images can be read"):
         build_stack(
-            manifest.take([1, 4]), out, Decoding(channels=1, image_size=64, on_error="skip")
+            manifest.take([1, 4]), out, Decoding(channels=1, image_size=64), on_error="skip"
         )
     assert [p.name for p in tmp_path.glob("s.npy*")] == ["s.npy"]
 
@@ -144,7 +149,7 @@ def test_pixels_are_told_apart_down_to_one_grey_level(tmp_path: Path) -> None:
 def test_images_that_are_too_small_are_left_out_where_asked(tmp_path: Path) -> None:
     manifest = save(tmp_path, a=grey(32, 32), b=grey(24, 20), c=grey(40, 40))
     stack, kept, skipped = build_stack(
-        manifest, tmp_path / "s.npy", Decoding(1, 32, on_error="skip")
+        manifest, tmp_path / "s.npy", Decoding(1, 32), on_error="skip"
     )
     assert kept.table["image"].tolist() == ["a.png", "c.png"]
     assert [item.image for item in skipped] == ["b.png"]
@@ -180,4 +185,65 @@ def test_a_crop_needs_a_size_and_never_enlarges_silently(tmp_path: Path) -> None
 def test_resizing_is_recorded_in_words(size, height, width, fit, expected) -> None:
     assert Decoding(1, size, fit).described(height, width) == expected
     cropped = Decoding(3, 24, fit, options=ReadOptions(crop="retina"))
-    assert cropped.described(24, 24) == "cropped to retina"
+    assert cropped.described(24, 24, cropped=True) == "cropped to retina"
+    assert cropped.described(24, 24, cropped=False) == "no disc found, taken whole"
+
+
+def test_an_interrupted_pass_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None:
+    pixels = {f"i{k:02d}": grey() for k in range(30)}
+    manifest = save(tmp_path, **pixels)
+    out = tmp_path / "s.npy"
+    read: list[str] = []
+    original = decode.read_described
+
+    def failing(address: Any, **settings: Any) -> Any:
+        if len(read) == 12:
+            raise KeyboardInterrupt
+        read.append(address.blob.filename)
+        return original(address, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "read_described", failing)
+        with pytest.raises(KeyboardInterrupt):
+            build_stack(manifest, out, Decoding(1, 16), resume=True, num_workers=1)
+    assert not out.exists()
+    journal = tmp_path / "s.npy.journal"
+    torn = journal.read_text()[:-20]  # as a kill may leave its last line
+    journal.write_text(torn)
+    before = len(read)
+    assert before > 5
+
+    def counted(address: Any, **settings: Any) -> Any:
+        read.append(address.blob.filename)
+        return original(address, **settings)
+
+    monkeypatch.setattr(decode, "read_described", counted)
+    stack, kept, skipped = build_stack(manifest, out, Decoding(1, 16), resume=True)
+    assert skipped == []
+    assert len(read) - before < 30 - before + 3
+    expected = np.stack(list(pixels.values()))[:, None]
+    assert np.array_equal(np.load(out), expected)
+    whole = build_stack(manifest, tmp_path / "w.npy", Decoding(1, 16))[1]
+    assert kept.table.equals(whole.table)
+    assert len(stack) == 30
+    assert {p.name for p in tmp_path.iterdir() if "s.npy" in p.name} == {"s.npy"}
+
+
+def test_a_journal_of_other_images_is_begun_anew(tmp_path: Path, monkeypatch) -> None:
+    first = save(tmp_path, **{f"i{k}": grey() for k in range(6)})
+    out = tmp_path / "s.npy"
+    with monkeypatch.context() as patch:
+        patch.setattr(decode.ImageStackWriter, "close", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build_stack(first, out, Decoding(1, 16), resume=True)
+    assert (tmp_path / "s.npy.journal").exists()
+    other = first.take([3, 1, 5])
+    build_stack(other, out, Decoding(1, 16), resume=True)
+    with Image.open(tmp_path / "i3.png") as image:
+        assert np.array_equal(np.load(out)[0, 0], np.asarray(image))
+
+
+def test_large_images_are_decoded_by_fewer_threads() -> None:
+    small, large = (ImageHeader(n, n, 8, True) for n in (128, 8192))
+    assert decode._affordable_workers({0: small}) == default_workers()
+    assert decode._affordable_workers({0: small, 1: large}) == 1

@@ -71,7 +71,7 @@ def test_what_cannot_be_cut_is_said() -> None:
     with pytest.raises(ConfigError, match=r"data\.fold=4: expected 0 to 3"):
         assign_fold(make(), 4, 4)
     for folds in (1, "all"):
-        with pytest.raises(ConfigError, match=rf"data\.folds={folds}: expected 2 or more"):
+        with pytest.raises(ConfigError, match=rf"data\.folds={folds}: expected null, 2 or more"):
             assign_fold(make(), folds, 0)
     with pytest.raises(ConfigError, match=r"own splits; set them aside with data\.official_splits"):
         assign_fold(make(split="train"), 4, 0)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from fixtures import textured_images
 from frerec.data import perceptual
+from frerec.data.components import connected
 from frerec.data.perceptual import (
-    clusters,
+    NearPairs,
     equal_pairs,
     find_near_pairs,
-    near_pairs,
     perceptual_hash,
 )
 from frerec.errors import ConfigError, DataError
@@ -102,7 +102,7 @@ def test_flat_images_have_no_hash_and_are_near_nothing() -> None:
     assert [perceptual_hash(image) for image in flat] == ["", "", ""]
     ramp = torch.linspace(0, 8 / 255, 80).expand(1, 80, 80)
     assert perceptual_hash(ramp) != ""
-    assert near_pairs(["", "", ""], 24).shape == (0, 3)
+    assert find_near_pairs(["", "", ""], 24).pairs.shape == (0, 3)
 
 
 def test_other_shapes_are_refused() -> None:
@@ -122,7 +122,6 @@ def test_pairs_are_those_of_comparing_one_by_one(monkeypatch, n: int) -> None:
         assert found.complete
         assert found.pairs.dtype == np.int64
         np.testing.assert_array_equal(found.pairs, one_by_one(hashes, distance))
-        np.testing.assert_array_equal(near_pairs(hashes, distance), found.pairs)
 
 
 def test_equal_hashes_and_equal_keys_make_all_pairs() -> None:
@@ -130,7 +129,7 @@ def test_equal_hashes_and_equal_keys_make_all_pairs() -> None:
     hashes = [a, b, a, "", a, b, ""]
     expected = one_by_one(hashes, 0)
     assert len(expected) == 4
-    np.testing.assert_array_equal(near_pairs(hashes, 0), expected)
+    np.testing.assert_array_equal(find_near_pairs(hashes, 0).pairs, expected)
     np.testing.assert_array_equal(equal_pairs(hashes).pairs, expected)
 
 
@@ -145,35 +144,89 @@ def test_beyond_the_limit_who_was_connected_stays_connected(monkeypatch, limit: 
     found = find_near_pairs(hashes, 24, limit=limit)
     assert not found.complete
     assert {tuple(p) for p in found.pairs.tolist()} <= {tuple(p) for p in everything.tolist()}
-    connected = clusters(len(hashes), everything)
-    np.testing.assert_array_equal(clusters(len(hashes), found.pairs), connected)
-    assert len(found.pairs) == len(hashes) - len(set(connected.tolist()))
+    expected = connected(everything, len(hashes))
+    np.testing.assert_array_equal(connected(found.pairs, len(hashes)), expected)
+    assert len(found.pairs) == len(hashes) - len(set(expected.tolist()))
 
 
 def test_a_hundred_thousand_copies_of_one_image_do_not_fill_the_memory() -> None:
     found = find_near_pairs(random_hashes(1) * 100_000, 24)
     assert not found.complete
     assert len(found.pairs) == 99_999
-    assert clusters(100_000, found.pairs).max() == 0
+    assert connected(found.pairs, 100_000).max() == 0
 
 
-def test_clusters_are_numbered_by_their_first_members() -> None:
-    pairs = np.array([[4, 6, 2], [1, 4, 0], [2, 3, 1]])
-    assert clusters(7, pairs).tolist() == [0, 1, 2, 2, 1, 3, 1]
-    assert clusters(3, np.zeros((0, 3), dtype=np.int64)).tolist() == [0, 1, 2]
+@pytest.mark.parametrize("limit", [0, 100])
+def test_pairs_are_written_and_read_again(tmp_path: Path, limit: int) -> None:
+    hashes = random_hashes(20, near=10)
+    found = find_near_pairs([*hashes, hashes[0], hashes[0]], 24, limit=limit)
+    assert found.complete == (limit == 100)
+    for _ in range(2):  # the second time over the first
+        found.save(tmp_path / "near.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["near.npz"]
+    again = NearPairs.load(tmp_path / "near.npz")
+    np.testing.assert_array_equal(again.pairs, found.pairs)
+    assert again.pairs.dtype == np.int64
+    assert again.complete is found.complete
+
+
+def test_a_file_that_holds_no_pairs_is_a_data_error(tmp_path: Path) -> None:
+    path = tmp_path / "near.npz"
+    with pytest.raises(DataError, match=r"near\.npz: cannot be read"):
+        NearPairs.load(path)
+    find_near_pairs(random_hashes(3), 24).save(path)
+    whole = path.read_bytes()
+    inside = bytearray(whole)
+    inside[60] ^= 0xFF  # its checksum does not hold any more
+    for content in (b"", b"text", whole[:-40], whole[:50], bytes(inside)):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="cannot be read"):
+            NearPairs.load(path)
+    np.save(tmp_path / "array.npy", np.zeros((2, 3)))
+    (tmp_path / "array.npy").rename(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        NearPairs.load(path)
+    none = np.zeros((0, 3), dtype=np.int64)
+    for content in (
+        {"pairs": none},
+        {"pairs": np.array([[0, 1, 2]], dtype=object), "complete": True},
+        {"pairs": none.astype(float), "complete": True},
+        {"pairs": none[:, :2], "complete": True},
+        {"pairs": np.int64(3), "complete": True},
+        {"pairs": none, "complete": [True, False]},
+    ):
+        np.savez(path, **content)
+        with pytest.raises(DataError, match="delete it"):
+            NearPairs.load(path)
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "near.npz"
+    find_near_pairs(random_hashes(3), 24).save(path)
+    before = path.read_bytes()
+
+    def full(file, **_: object) -> None:
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(perceptual.np, "savez", full)
+    with pytest.raises(OSError, match="no space"):
+        find_near_pairs(random_hashes(5), 24).save(path)
+    assert [item.name for item in tmp_path.iterdir()] == ["near.npz"]
+    assert path.read_bytes() == before
 
 
 def test_the_bar_is_shown_where_it_is_asked_for(capsys) -> None:
-    near_pairs(random_hashes(3), 24)
+    find_near_pairs(random_hashes(3), 24)
     assert capsys.readouterr().err == ""
-    near_pairs(random_hashes(3), 24, progress=True)
+    find_near_pairs(random_hashes(3), 24, progress=True)
     assert "comparing images" in capsys.readouterr().err
 
 
 def test_bad_hashes_and_distances_are_refused() -> None:
     for wrong in ("ab", "g" * 64):
         with pytest.raises(DataError, match="64 hexadecimal"):
-            near_pairs([wrong], 24)
+            find_near_pairs([wrong], 24)
     for distance in (-1, 129):
         with pytest.raises(ConfigError, match=f"near_distance={distance}"):
-            near_pairs([], distance)
+            find_near_pairs([], distance)

@@ -1,5 +1,8 @@
 """A folder of samples becomes a manifest, or a one-line error that names file and remedy."""
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -162,8 +165,8 @@ def test_differences_to_the_real_images_are_told(tmp_path):
     assert len(warnings) == 3
     for words in (
         "size 40x48, real images 32x32",
-        "mode RGB, real images L",
-        "format JPEG, real images PNG",
+        "colour colour, real images grey",
+        "compression JPEG, real images lossless",
     ):
         assert words in text
 
@@ -171,5 +174,17 @@ def test_differences_to_the_real_images_are_told(tmp_path):
 def test_an_unreadable_sample_is_named(tmp_path):
     manifest = load_samples(tree(tmp_path), classes=CLASSES)
     (tmp_path / "normal/a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"normal/a\.png: not a readable image"):
+    with pytest.raises(DataError, match=r"normal/a\.png: not a PNG"):
         check_against_real(manifest, manifest)
+
+
+def test_real_images_in_an_array_or_an_archive_are_compared_too(tmp_path: Path) -> None:
+    names = ("normal/a.png", "large/b.png")
+    samples = load_samples(tree(tmp_path / "samples", names), classes=CLASSES)
+    np.savez(tmp_path / "set.npz", x=np.zeros((2, 32, 32), dtype=np.uint8))
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(tmp_path / "samples/large/b.png", "b.png")
+    for address in ("set.npz::x/0", "set.zip::b.png"):
+        real = Manifest.build(tmp_path, images=[address], labels=["normal"])
+        assert check_against_real(samples, real) == []

@@ -121,15 +121,16 @@ def test_leaks_are_reported_and_stop_unless_a_policy_says_otherwise(
     # The same folder may be used again after a refusal.
     assert prepare(leaky, out, "data=folder", "data.leaks=drop") == 0
     kept = Manifest.read(out / "manifest.parquet").table["image"]
-    assert "train/a/02.png" not in set(kept)
-    assert {"test/a/copy.png", "test/b/resaved.tif", "train/b/03.png"} - set(kept) == {
-        "train/b/03.png"
-    } - set(kept)
+    assert not {"train/a/02.png", "train/b/01.png"} & set(kept)
+    assert {"test/a/copy.png", "test/b/resaved.tif", "test/b/nearly.jpg"} <= set(kept)
+    (leaky / "test/b/resaved.tif").unlink()  # now only the near-duplicate leaks
+    assert prepare(leaky, out, "data=folder", "data.leaks=drop", "overwrite=true") == 0
+    assert "train/b/01.png" in set(Manifest.read(out / "manifest.parquet").table["image"])
     policies = ("data.leaks=drop", "data.near_duplicates=drop", "overwrite=true")
     assert prepare(leaky, out, "data=folder", *policies) == 0
     assert "train/b/01.png" not in set(Manifest.read(out / "manifest.parquet").table["image"])
     assert prepare(leaky, out, "data=folder", "data.leaks=keep", "overwrite=true") == 0
-    assert len(Manifest.read(out / "manifest.parquet")) == 63
+    assert len(Manifest.read(out / "manifest.parquet")) == 62
 
 
 def test_a_complete_report_is_not_overwritten_unasked(
@@ -141,15 +142,50 @@ def test_a_complete_report_is_not_overwritten_unasked(
     assert prepare(leaky, out, "data=folder", "data.leaks=drop") == 2
     assert "overwrite=true" in failure(capsys)
     assert (out / "summary.json").read_bytes() == before
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("x")
-    assert prepare(leaky, tmp_path / "mine", "data=folder", "overwrite=true") == 2
-    assert "holds other files" in failure(capsys)
-    assert prepare(leaky, leaky / "train", "data=folder") == 2
-    assert "must not lie in" in failure(capsys)
 
 
-def test_folds_and_training_sizes_reach_the_manifest(tmp_path: Path) -> None:
+def test_nothing_but_a_report_is_ever_replaced(
+    leaky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "summary.json").write_text("{}")  # of another program
+    (mine / "thesis.tex").write_text("x")
+    drop = ("data=folder", "data.leaks=drop")
+    for overwrite in ("true", "false"):
+        assert prepare(leaky, mine, *drop, f"overwrite={overwrite}") == 2
+        assert "holds other files" in failure(capsys)
+    assert (mine / "thesis.tex").read_text() == "x"
+    assert prepare(leaky, leaky / "train", *drop) == 2
+    assert "must not lie in data.root" in failure(capsys)
+    assert prepare(leaky, tmp_path, *drop, "overwrite=true") == 2
+    assert "must not hold data.root" in failure(capsys)
+    out = tmp_path / "out"
+    assert prepare(leaky, out, *drop, f"paths.store={out / 'store'}") == 2
+    assert "must not hold data.cache_dir" in failure(capsys)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    assert prepare(leaky, tmp_path / "link", *drop) == 2
+    assert "expected a new folder's name" in failure(capsys)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert prepare(leaky, Path(), *drop) == 2
+    assert "expected a new folder's name" in failure(capsys)
+    assert len(list(leaky.rglob("*.*"))) == 63
+
+
+def test_a_set_too_small_to_be_cut_is_reported_before_it_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tree(tmp_path / "set", textured_images(9), [f"{'ab'[k > 1]}/{k}.png" for k in range(9)])
+    assert prepare(tmp_path / "set", tmp_path / "out", "data=folder") == 2
+    assert "class a: 2 images" in failure(capsys)
+    found = summary(tmp_path / "out")
+    assert found["counts"]["a"]["none"] == 2
+    assert found["outcome"]["manifest"] is False
+    assert not (tmp_path / "out" / "manifest.parquet").exists()
+
+
+def test_published_folds_test_every_image_once(tmp_path: Path) -> None:
     module = drawn("figshare_brain_tumor", tmp_path / "set")
     tested: list[str] = []
     for fold in range(5):
@@ -177,6 +213,19 @@ def test_a_written_manifest_gives_the_same_images_and_splits_again(
     for column in ("image", "label", "split", "group", "pixels"):
         assert second.table[column].tolist() == first.table[column].tolist()
     assert second.classes == first.classes
+
+
+def test_a_written_manifest_is_not_taken_for_other_files(
+    leaky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog
+) -> None:
+    out = tmp_path / "out"
+    assert prepare(leaky, out, "data=folder", "data.leaks=drop") == 0
+    written = ("data=manifest", f"data.manifest={out / 'manifest.parquet'}")
+    assert prepare(leaky, tmp_path / "small", *written, "data.image_size=24") == 0
+    assert "62 of 62 images are decoded otherwise" in caplog.text.replace("61", "62")
+    write_tree(leaky, textured_images(1, height=48, width=48, seed=99), ["train/b/05.png"])
+    assert prepare(leaky, tmp_path / "again", *written) == 2
+    assert "train/b/05.png: not the file that it was" in failure(capsys)
 
 
 def test_the_installed_script_prepares_and_prints_what_it_found(

@@ -17,7 +17,8 @@ from frerec.benchmark.store import Store
 from frerec.calibration import Calibrator, FreRec, load_calibrator
 from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
-from frerec.data.decode import Decoding, build_stack
+from frerec.data.decode import build_stack
+from frerec.data.decoding import Decoding, refuse_skipped
 from frerec.data.hashing import hash_images
 from frerec.data.manifest import Manifest
 from frerec.data.readers import ReadOptions
@@ -149,8 +150,8 @@ class Stages:
         )
 
     def _sample_decoding(self) -> dict[str, Any]:
-        """Samples are decoded as the real images are."""
-        return {key: self.config.data[key] for key in ("fit", "upsample", "on_error")}
+        """Samples are resized as the real images are; they are not cropped or windowed again."""
+        return {key: self.config.data[key] for key in ("fit", "upsample")}
 
     @cached_property
     def samples(self) -> Samples:
@@ -168,8 +169,11 @@ class Stages:
                 user or self.generate(folder / "images"),
                 folder / STACK_FILE,
                 decoding,
+                on_error=self.config.data.on_error,
                 progress=self.progress,
             )
+            if self.config.data.on_error == "raise":
+                refuse_skipped(skipped, len(skipped) + len(kept))
             kept.write(folder / "manifest.parquet")
             if skipped:
                 log.warning(

@@ -7,6 +7,7 @@ A manifest names images by address, relative to its root:
     P1/P1_t1.nii.gz::077                one image of a file that holds many
     archive.zip::P1/P1_t1.nii.gz::077   both
 
+A file or folder whose own name holds `::` cannot be addressed.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import os
 import threading
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
@@ -26,7 +28,17 @@ ARCHIVE_SUFFIX = ".zip"
 MEMBER_LIMIT = 2**31
 """Most bytes of an archive's member that are decompressed into memory, 2 GiB."""
 
+IMAGE_MEMBER_LIMIT = 2**29
+"""The same for a member whose name is that of one image, 512 MiB: several are read at a time. It is
+more than the pixel limit's worth of uncompressed 16-bit colour."""
+
+_IMAGE_SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 _OPEN_ARCHIVES = 8
+_BLOCK = 2**20
+_SMALL_BLOCK = 2**12
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Compressions of which `zipfile` never unpacks more than it is asked for; of the others, all that
+the block's worth of compressed bytes unpacks to."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class Blob:
             DataError: no such file or member; a damaged, encrypted or enormous member.
         """
         if self.member:
-            return io.BytesIO(self._decompressed())
+            return self._decompressed()
         try:
             return self.path.open("rb")
         except FileNotFoundError:
@@ -99,6 +111,8 @@ class Blob:
 
     def read(self) -> bytes:
         """All bytes; errors as `open`."""
+        if self.member:
+            return self._decompressed().getvalue()
         with self.open() as file:
             try:
                 return file.read()
@@ -108,12 +122,8 @@ class Blob:
     def sha256(self) -> str:
         """The hash of the bytes, hexadecimal; errors as `open`."""
         digest = hashlib.sha256()
-        with self.stream() as file:
-            try:
-                while block := file.read(2**20):
-                    digest.update(block)
-            except Exception as error:  # zlib.error, lzma.LZMAError, ... have no common base
-                raise self._unreadable(error) from None
+        for block in self._blocks():
+            digest.update(block)
         return digest.hexdigest()
 
     def _info(self) -> zipfile.ZipInfo:
@@ -122,17 +132,30 @@ class Blob:
             raise DataError(f"{self.name}: no such member in this archive")
         return info
 
-    def _decompressed(self) -> bytes:
+    def _decompressed(self) -> io.BytesIO:
+        """The member's bytes, held once, at their beginning."""
         info = self._info()
-        if info.file_size > MEMBER_LIMIT:
+        limit = IMAGE_MEMBER_LIMIT if suffix_of(self.member) in _IMAGE_SUFFIXES else MEMBER_LIMIT
+        if info.file_size > limit:
             raise DataError(
-                f"{self.name}: {info.file_size / 2**30:.1f} GiB when decompressed, more than the "
-                f"limit of {MEMBER_LIMIT / 2**30:.0f}; check the archive, or unpack it"
+                f"{self.name}: {info.file_size / 2**20:.0f} MiB when decompressed, more than the "
+                f"limit of {limit / 2**20:.0f}; check the archive, or unpack it"
             )
-        try:
-            return open_archive(self.path).read(info)
-        except Exception as error:  # zlib.error, lzma.LZMAError, ... have no common base
-            raise self._unreadable(error) from None
+        data = io.BytesIO()
+        for block in self._blocks():
+            data.write(block)
+        data.seek(0)
+        return data
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The bytes front to back, a block at a time; errors as `open`."""
+        plain = not self.member or self._info().compress_type in _BOUNDED
+        with self.stream() as file:
+            try:
+                while block := file.read(_BLOCK if plain else _SMALL_BLOCK):
+                    yield block
+            except Exception as error:  # zlib.error, lzma.LZMAError, ... have no common base
+                raise self._unreadable(error) from None
 
     def _unreadable(self, error: BaseException) -> DataError:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -167,8 +190,29 @@ def parse_address(root: Path, text: str) -> Address:
     if member:
         check_relative(member, file)
     if len(rest) > 1 or "" in rest:
-        raise DataError(f"{text}: expected FILE, FILE::INDEX, ZIP::MEMBER or ZIP::MEMBER::INDEX")
+        raise DataError(
+            f"{text}: expected FILE, FILE::INDEX, ZIP::MEMBER or ZIP::MEMBER::INDEX; a name that "
+            f"holds {SEPARATOR} cannot be addressed, rename the file or folder"
+        )
+    if rest and rest[0].lower().endswith(_IMAGE_SUFFIXES[1:]):
+        raise unaddressable(text)
     return Address(Blob(Path(root) / file, member), rest[0] if rest else "")
+
+
+def unaddressable(name: str) -> DataError:
+    """The error for a file whose own name, or whose folder's, holds the separator."""
+    return DataError(
+        f"{name}: a name that holds {SEPARATOR} cannot be addressed; rename the file or folder"
+    )
+
+
+def suffix_of(name: str) -> str:
+    """What a name says of its format: its suffix in lower case, "" for none.
+
+    A number after the last dot says nothing: files of DICOM are often named by a UID, 1.2.840.113.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    return "" if suffix[1:].isdecimal() else suffix
 
 
 def without_archive(text: str) -> str:

@@ -13,7 +13,7 @@ PUBLISHED = "published"
 
 
 def assign_fold(manifest: Manifest, folds: int | str, fold: int, *, seed: int = 0) -> Manifest:
-    """Put one fold of the real images into test and leave the rest to be split.
+    """Put one fold of the real images into test and the rest into train.
 
     Args:
         manifest: images without splits.
@@ -28,6 +28,7 @@ def assign_fold(manifest: Manifest, folds: int | str, fold: int, *, seed: int = 
             set publishes none.
         DataError: more folds than independent groups (patients) in some class.
     """
+    check_folds(folds, fold)
     table = manifest.table
     if (table["split"] != "").any():
         raise ConfigError(
@@ -39,8 +40,20 @@ def assign_fold(manifest: Manifest, folds: int | str, fold: int, *, seed: int = 
     if not 0 <= fold < count:
         raise ConfigError(f"data.fold={fold}: expected 0 to {count - 1}, there are {count} folds")
     real = (table["source"] == "real").to_numpy()
-    split = np.where(real & (code == fold), "test", "")
+    split = np.where(real & (code == fold), "test", "train")
     return manifest.with_columns(split=pd.array(split, dtype="str"))
+
+
+def check_folds(folds: int | str | None, fold: int) -> None:
+    """Raise ConfigError for folds that there cannot be."""
+    number = isinstance(folds, int) and not isinstance(folds, bool)
+    if folds is not None and folds != PUBLISHED and not (number and int(folds) >= 2):
+        raise ConfigError(f"data.folds={folds}: expected null, 2 or more, or {PUBLISHED}")
+    if folds is None and fold:
+        raise ConfigError(f"data.fold={fold}: there are no folds; give data.folds=...")
+    if fold < 0 or (number and fold >= int(folds or 0)):
+        most = f" to {int(folds or 0) - 1}" if number else " or more"
+        raise ConfigError(f"data.fold={fold}: expected 0{most}")
 
 
 def _published(manifest: Manifest) -> np.ndarray:
@@ -53,8 +66,7 @@ def _published(manifest: Manifest) -> np.ndarray:
 
 
 def _cut(manifest: Manifest, folds: int | str, seed: int) -> np.ndarray:
-    if not isinstance(folds, int) or folds < 2:
-        raise ConfigError(f"data.folds={folds}: expected 2 or more, or {PUBLISHED}")
+    assert isinstance(folds, int)
     labels, groups = manifest.label_indices(), independent_groups(manifest)
     for number, name in enumerate(manifest.classes):
         available = len(set(groups[labels == number]))

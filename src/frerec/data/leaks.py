@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from frerec.data.components import connected
 from frerec.data.manifest import SPLITS, Manifest
 from frerec.errors import ConfigError, DataError
 
@@ -46,7 +45,7 @@ def leaks_between_splits(manifest: Manifest) -> dict[str, list[tuple[int, int]]]
 
 
 def check_leaks(manifest: Manifest, keys: Sequence[str] = tuple(KEYS)) -> None:
-    """Raise DataError where a patient or an image is in two splits; no patient is named."""
+    """Raise DataError where a patient or an image is in two splits; files are named."""
     table = manifest.table
     for key, pairs in leaks_between_splits(manifest).items():
         if pairs and key in keys:
@@ -76,7 +75,7 @@ def resolve_leaks(
         DataError: there is a leak that is an error.
         ConfigError: a policy that does not exist.
     """
-    _check_policies(leaks, near_duplicates)
+    check_policies(leaks, near_duplicates)
     exact = [key for key in KEYS if key != NEAR]
     dropped = (exact if leaks == "drop" else []) + ([NEAR] if near_duplicates == "drop" else [])
     table = manifest.table
@@ -109,7 +108,7 @@ def with_near_clusters(
 
     Args:
         manifest: N images.
-        pairs: row numbers int64 [M, 2 or more] of near-duplicates, see `perceptual.near_pairs`.
+        pairs: rows int64 [M, 2 or more] of near-duplicates, see `perceptual.find_near_pairs`.
         across_splits: False passes over pairs in two of the source's own splits, so that what is
             cut here keeps near-duplicates together and what is given stays as it is.
     """
@@ -117,7 +116,7 @@ def with_near_clusters(
     if not across_splits:
         split = manifest.table["split"].to_numpy(dtype=object)
         pairs = pairs[split[pairs[:, 0]] == split[pairs[:, 1]]]
-    cluster = _components([(pairs[:, 0], pairs[:, 1])], N)
+    cluster = connected(pairs, N)
     size = np.bincount(cluster, minlength=N)
     near = [f"near{c}" if size[c] > 1 else "" for c in cluster]
     return manifest.with_columns(near=pd.array(near, dtype="str"))
@@ -134,23 +133,16 @@ def independent_groups(manifest: Manifest) -> np.ndarray:
     for key in (key for key in KEYS if key in table):
         linked = (table[key] != "").to_numpy()
         codes = pd.factorize(table[key][linked])[0]
-        edges.append((rows[linked], offset + codes))
+        edges.append(np.stack([rows[linked], offset + codes], axis=1))
         offset += int(codes.max(initial=-1)) + 1
-    component = _components(edges, offset)[: len(table)]
+    component = connected(np.concatenate(edges), offset)[: len(table)]
     first = table["image"].groupby(component).min()
     names = first.rank(method="first").astype("int64") - 1
     return names.reindex(component).to_numpy(dtype=np.int64)
 
 
-def _components(edges: list[tuple[np.ndarray, np.ndarray]], nodes: int) -> np.ndarray:
-    start = np.concatenate([a for a, _ in edges])
-    end = np.concatenate([b for _, b in edges])
-    graph = coo_array((np.ones(len(start), dtype=np.int8), (start, end)), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    return component.astype(np.int64)
-
-
-def _check_policies(leaks: str, near_duplicates: str) -> None:
+def check_policies(leaks: str, near_duplicates: str) -> None:
+    """Raise ConfigError for a policy that does not exist."""
     for key, value, policies in (
         ("leaks", leaks, LEAK_POLICIES),
         ("near_duplicates", near_duplicates, NEAR_POLICIES),

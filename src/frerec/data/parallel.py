@@ -16,8 +16,9 @@ _AHEAD = 16
 
 
 def default_workers() -> int:
-    """One thread a core, at most 8."""
-    return min(8, os.cpu_count() or 1)
+    """One thread for each core that this process may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(8, usable or 1)
 
 
 def in_threads(

@@ -5,8 +5,12 @@ a discrete cosine transform of the grey image at 64 x 64 pixels, each above the 
 survives resizing, compression and changes of brightness and contrast, not rotation or mirroring.
 """
 
+import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -15,10 +19,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.sparse.csgraph import minimum_spanning_tree
 from torch import Tensor
 from tqdm import tqdm
 
+from frerec.data.components import connected
+from frerec.data.readers.policy import LUMA
 from frerec.errors import ConfigError, DataError
 
 BITS = 256
@@ -33,7 +39,10 @@ _THUMBNAIL = 64
 _FLAT = 4
 """Grey levels of 255 that the 64 x 64 image must span at least to have a hash [ours]."""
 
-_LUMA = (0.299, 0.587, 0.114)
+_UNREADABLE = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _ROWS = 1024
 _COLUMNS = 4096
@@ -51,6 +60,36 @@ class NearPairs:
 
     pairs: np.ndarray
     complete: bool
+
+    def save(self, path: Path) -> None:
+        """Write as npz: both, by name; a file that is there is replaced at once or not at all."""
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, pairs=self.pairs, complete=self.complete)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path) -> "NearPairs":
+        """Read what `save` wrote; nothing is unpickled.
+
+        Raises:
+            DataError: there is no such file, or it is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                pairs, complete = kept["pairs"], kept["complete"]
+        except _UNREADABLE as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{path}: cannot be read ({reason}); delete it") from None
+        if pairs.dtype != np.int64 or pairs.shape[1:] != (3,) or complete.shape != ():
+            raise DataError(
+                f"{path}: pairs {pairs.dtype} {list(pairs.shape)} and complete "
+                f"{list(complete.shape)}, expected int64 [M, 3] and []; delete it"
+            )
+        return cls(pairs, bool(complete))
 
 
 def perceptual_hash(image: Tensor) -> str:
@@ -72,21 +111,14 @@ def perceptual_hash(image: Tensor) -> str:
     k = min(image.shape[1:]) // _REDUCED
     if k > 1:
         image = F.avg_pool2d(image[None], k, ceil_mode=True, count_include_pad=False)[0]
-    grey = image[0] if len(image) == 1 else torch.tensordot(image.new_tensor(_LUMA), image, dims=1)
+    luma = torch.from_numpy(LUMA).to(image)
+    grey = image[0] if len(image) == 1 else torch.tensordot(luma, image, dims=1)
     levels = (grey * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     picture = Image.fromarray(levels)
     low, high = picture.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS).getextrema()
     if float(high) - float(low) < _FLAT:  # type: ignore[arg-type]
         return ""
     return str(imagehash.phash(picture, hash_size=_SIDE))
-
-
-def near_pairs(hashes: Sequence[str], distance: int, *, progress: bool | None = None) -> np.ndarray:
-    """Pairs of near-duplicates: int64 [M, 3], see `find_near_pairs` and `NearPairs`.
-
-    Beyond `PAIR_LIMIT` pairs some are left out, but never one that would take `clusters` apart.
-    """
-    return find_near_pairs(hashes, distance, progress=progress).pairs
 
 
 def find_near_pairs(
@@ -129,20 +161,6 @@ def equal_pairs(keys: Sequence[str], *, limit: int = PAIR_LIMIT) -> NearPairs:
         limit: how many pairs are listed one by one.
     """
     return _listed(np.zeros((0, 3), dtype=np.int64), _grouped(keys), len(keys), limit, True)
-
-
-def clusters(n: int, pairs: np.ndarray) -> np.ndarray:
-    """Who is connected with whom by pairs: codes int64 [n], numbered by their first members.
-
-    Args:
-        n: how many there are.
-        pairs: int64 [M, 2 or more]; the first two columns are positions.
-    """
-    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), (n, n))
-    _, component = connected_components(graph, directed=False)
-    _, first, code = np.unique(component, return_index=True, return_inverse=True)
-    order: np.ndarray = np.argsort(np.argsort(first)).astype(np.int64)[code]
-    return order
 
 
 @dataclass(frozen=True)
@@ -213,7 +231,7 @@ def _compare(
         count += len(found)
         if count > limit:
             kept = [_forest(np.concatenate(kept), U)]
-            count, component = len(kept[0]), clusters(U, kept[0])
+            count, component = len(kept[0]), connected(kept[0], U)
     pairs = np.concatenate(kept)
     return (pairs, True) if component is None else (_forest(pairs, U), False)
 

@@ -1,7 +1,9 @@
 """A source's images, checked, hashed and decoded once into a cache by content."""
 
+import contextlib
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +15,11 @@ import pandas as pd
 from filelock import FileLock
 
 from frerec.data.checks import check_exist, missing_images, validate
-from frerec.data.decode import Decoding, Skipped, build_stack
+from frerec.data.decode import build_stack
+from frerec.data.decoding import Decoding, Skipped, refuse_skipped
 from frerec.data.hashing import hash_images
 from frerec.data.manifest import FACTS, Manifest
-from frerec.data.perceptual import near_pairs
+from frerec.data.perceptual import NearPairs, find_near_pairs
 from frerec.data.sources import Source
 from frerec.data.stack import ImageStack
 from frerec.errors import ConfigError, DataError
@@ -25,6 +28,7 @@ _FORMAT = 2
 """Part of every key: raise it when decoding, resizing or the files of the cache change."""
 
 MISSING = "no such file"
+_log = logging.getLogger(__name__)
 _STACK, _FACTS, _SKIPPED, _META = "stack.npy", "facts.parquet", "skipped.json", "meta.json"
 
 
@@ -49,18 +53,23 @@ class PreparedImages:
         """The decoded images."""
         return ImageStack.open(self.folder / _STACK)
 
-    def near_pairs(self, distance: int, *, progress: bool | None = None) -> np.ndarray:
-        """Near-duplicates int64 [M, 3] (row, row, distance), searched once and kept."""
-        path = self.folder / f"near-{distance}.npy"
-        try:
-            kept: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            kept = near_pairs(self.manifest.table["phash"].tolist(), distance, progress=progress)
-            unfinished = path.with_suffix(f".{id(kept)}.tmp")
-            with unfinished.open("wb") as file:
-                np.save(file, kept, allow_pickle=False)
-            unfinished.replace(path)
-        return kept
+    def near(self, distance: int, *, progress: bool | None = None) -> NearPairs:
+        """Near-duplicates by row, searched once and kept; processes wait for the one that does."""
+        path = self.folder / f"near-{distance}.npz"
+        with contextlib.suppress(DataError):
+            return NearPairs.load(path)
+        with _lock_of(self.folder):
+            with contextlib.suppress(DataError):
+                return NearPairs.load(path)
+            hashes = self.manifest.table["phash"].tolist()
+            found = find_near_pairs(hashes, distance, progress=progress)
+            with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+                found.save(path)
+        return found
+
+
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(folder.with_name(f"{folder.name}.lock"))
 
 
 def prepare_images(
@@ -71,6 +80,7 @@ def prepare_images(
     record: dict[str, Any],
     classes: Sequence[str] | None = None,
     min_classes: int = 2,
+    on_error: str = "raise",
     progress: bool | None = None,
 ) -> PreparedImages:
     """Read a source, check it, and decode it unless the same content has been decoded.
@@ -86,6 +96,8 @@ def prepare_images(
         record: plain values for the cache's meta.json.
         classes: all classes in the order of their integers; None for the source's order.
         min_classes: how many must have images.
+        on_error: `raise` at missing, unreadable or too small images, or `skip` and list them. What
+            was decoded before an unreadable one was found is kept, for `skip` or for a retry.
         progress: show bars on stderr; None for only on a terminal.
 
     Raises:
@@ -96,27 +108,32 @@ def prepare_images(
     left_out = [Skipped(image, reason) for image, reason in manifest.left_out]
     manifest = _in_order(manifest, classes)
     validate(manifest, min_classes=min_classes, leaks=False, exist=False)
-    manifest, missing = _without_missing(manifest, decoding.on_error)
+    manifest, missing = _without_missing(manifest, on_error)
+    written = manifest.table
     manifest = hash_images(
         manifest,
         cache=cache_dir / "hashes.sqlite",
-        on_error=decoding.on_error,
+        on_error=on_error,
         progress=progress,
     )
+    _check_unchanged(written, manifest)
     key = _key(manifest, decoding)
     folder = cache_dir / key
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f"{key}.lock"):
+        with _lock_of(folder):
             if not (folder / _META).is_file():
-                _make(manifest, folder, decoding, record, progress)
+                _make(manifest, folder, decoding, record, on_error, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise ConfigError(
             f"data.cache_dir={cache_dir}: cannot be written ({error.strerror})"
         ) from None
+    unreadable = [Skipped(**item) for item in json.loads((folder / _SKIPPED).read_text("utf-8"))]
+    if on_error == "raise":
+        refuse_skipped(unreadable, len(manifest))
     manifest = _with_facts(manifest, folder)
     validate(manifest, min_classes=min_classes, leaks=False, exist=False)
-    unreadable = [Skipped(**item) for item in json.loads((folder / _SKIPPED).read_text("utf-8"))]
+    _warn_of_other_decoding(written, manifest)
     return PreparedImages(folder, manifest, (*left_out, *missing, *unreadable), decoding)
 
 
@@ -155,15 +172,20 @@ def _make(
     folder: Path,
     decoding: Decoding,
     record: dict[str, Any],
+    on_error: str,
     progress: bool | None,
 ) -> None:
-    """Decode into a temporary folder beside the final one, and rename it."""
+    """Decode into a folder beside the final one, which keeps what an interruption leaves."""
     unfinished = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
+    unfinished.mkdir(exist_ok=True)
     try:
         stack, kept, skipped = build_stack(
-            manifest, unfinished / _STACK, decoding, progress=progress
+            manifest,
+            unfinished / _STACK,
+            decoding,
+            on_error=on_error,
+            resume=True,
+            progress=progress,
         )
         facts = ["image", *(name for name in FACTS if name in kept.table)]
         kept.table[facts].to_parquet(unfinished / _FACTS, index=False)
@@ -180,8 +202,36 @@ def _make(
         (unfinished / _META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
-    finally:
+    except DataError:
         shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _check_unchanged(written: pd.DataFrame, manifest: Manifest) -> None:
+    """Raise DataError where a source knew hashes of its files, and they are others now."""
+    if "hash" in written:
+        other = np.flatnonzero((written["hash"] != manifest.table["hash"]).to_numpy())
+        if len(other):
+            raise DataError(
+                f"{manifest.address(int(other[0])).name}: not the file that it was when the "
+                f"manifest was written; {len(other)} of {len(manifest)} images have changed; "
+                f"restore them, or prepare the data set again"
+            )
+
+
+def _warn_of_other_decoding(written: pd.DataFrame, manifest: Manifest) -> None:
+    """Log how many images are decoded otherwise than a source's manifest says."""
+    known = [name for name in ("pixels", "resizing") if name in written]
+    if known:
+        before = written.set_index("image")[known].loc[manifest.table["image"]]
+        other = (before.to_numpy() != manifest.table[known].to_numpy()).any(axis=1)
+        if other.any():
+            _log.warning(
+                "%d of %d images are decoded otherwise than when the manifest was written; compare "
+                "data.modality, data.image_size, data.fit and data.crop",
+                int(other.sum()),
+                len(manifest),
+            )
 
 
 def _with_facts(manifest: Manifest, folder: Path) -> Manifest:
@@ -191,6 +241,8 @@ def _with_facts(manifest: Manifest, folder: Path) -> Manifest:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{folder}: a damaged cache ({reason}); delete this folder") from None
-    table = manifest.table.drop(columns="hash").merge(facts, on="image", validate="one_to_one")
+    table = manifest.table.drop(columns=list(FACTS), errors="ignore").merge(
+        facts, on="image", validate="one_to_one"
+    )
     table = table.set_index("image").loc[facts["image"]].reset_index()
     return Manifest(table, manifest.root, manifest.classes)

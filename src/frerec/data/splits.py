@@ -41,9 +41,7 @@ def assign_splits(
             independent groups for one in each split.
         ConfigError: a fraction outside [0, 1), or a policy that does not exist.
     """
-    for name, fraction in (("val", val_fraction), ("test", test_fraction)):
-        if not 0 <= fraction < 1:
-            raise ConfigError(f"data.{name}_fraction={fraction}: expected 0 or more, less than 1")
+    check_fractions(val_fraction, test_fraction)
     manifest = resolve_leaks(manifest, leaks, near_duplicates)
     table = manifest.table
     split = table["split"].to_numpy(dtype=object).copy()
@@ -52,11 +50,7 @@ def assign_splits(
     if not ((split == "train") & real).any():
         raise DataError(f"{manifest.root}: no training images; found only {', '.join(set(split))}")
     group = independent_groups(manifest)
-    wanted = [
-        (name, fraction)
-        for name, fraction in (("test", test_fraction), ("val", val_fraction))
-        if fraction > 0 and name not in set(split[real])
-    ]
+    wanted = splits_to_cut(manifest, val_fraction=val_fraction, test_fraction=test_fraction)
     for position, (name, fraction) in enumerate(wanted):
         rows = np.flatnonzero((split == "train") & real)
         still_to_cut = len(wanted) - position - 1
@@ -65,6 +59,22 @@ def assign_splits(
     _check_coverage(manifest, split, group, real, [name for name, _ in wanted])
     first = table["group"].groupby(group).transform("min")
     return manifest.with_columns(split=pd.array(split, dtype="str"), group=first.astype("str"))
+
+
+def splits_to_cut(
+    manifest: Manifest, *, val_fraction: float, test_fraction: float
+) -> list[tuple[str, float]]:
+    """The splits that `assign_splits` would cut, in this order, with their fractions."""
+    have = set(manifest.table["split"][manifest.table["source"] == "real"])
+    fractions = (("test", test_fraction), ("val", val_fraction))
+    return [(name, share) for name, share in fractions if share > 0 and name not in have]
+
+
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Raise ConfigError for a fraction outside [0, 1)."""
+    for name, fraction in (("val", val_fraction), ("test", test_fraction)):
+        if not 0 <= fraction < 1:
+            raise ConfigError(f"data.{name}_fraction={fraction}: expected 0 or more, less than 1")
 
 
 def take_train_size(manifest: Manifest, per_class: int, *, seed: int = 0) -> Manifest:

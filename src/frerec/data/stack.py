@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -86,9 +86,22 @@ class ImageStackWriter:
     Use as a context manager: leaving it normally closes, leaving it by an error discards. Rows are
     written with ordinary writes, not through a memory map, so that a full disk is an error rather
     than a killed process. `write` may be called from several threads.
+
+    Args:
+        path: the file's name once it is complete.
+        shape: N, C, H, W.
+        dtype: `uint8` or `uint16`.
+        written: rows that an earlier writer of the same shape has written, to go on from; None to
+            begin. Leaving by an error then keeps the unfinished file for another attempt.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, int, int, int], dtype: str = "uint16") -> None:
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, int, int, int],
+        dtype: str = "uint16",
+        written: Sequence[int] | None = None,
+    ) -> None:
         if dtype not in _LARGEST:
             raise ValueError(f"dtype {dtype!r}, expected uint8 or uint16")
         self.path = Path(path)
@@ -97,16 +110,35 @@ class ImageStackWriter:
         self._written = np.zeros(self._shape[0], dtype=bool)
         self._lock = threading.Lock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        self._file: BinaryIO = self._unfinished.open("w+b")
+        self._keep = written is not None
+        suffix = "partial" if self._keep else f"{os.getpid()}.tmp"
+        self._unfinished = self.path.with_name(f"{self.path.name}.{suffix}")
+        going_on = bool(written) and self._unfinished.is_file()
+        self._file: BinaryIO = self._unfinished.open("r+b" if going_on else "w+b")
+        if going_on:
+            self._written[np.asarray(written)] = True
         self._start = self._write_header(self._shape[0])
 
     @classmethod
     def create(
-        cls, path: Path, shape: tuple[int, int, int, int], dtype: str = "uint16"
+        cls,
+        path: Path,
+        shape: tuple[int, int, int, int],
+        dtype: str = "uint16",
+        written: Sequence[int] | None = None,
     ) -> "ImageStackWriter":
-        """Begin a file of this shape [N, C, H, W]."""
-        return cls(path, shape, dtype)
+        """Begin a file of this shape [N, C, H, W], or go on with one."""
+        return cls(path, shape, dtype, written)
+
+    @property
+    def written(self) -> np.ndarray:
+        """Row numbers int64 that are written already."""
+        return np.flatnonzero(self._written)
+
+    def flush(self) -> None:
+        """Hand what was written to the system, where it survives the end of this process."""
+        with self._lock:
+            self._file.flush()
 
     def write(self, rows: Any, images: Tensor) -> None:
         """Write float images [n, C, H, W] in [0, 1] to these n row numbers.
@@ -182,6 +214,8 @@ class ImageStackWriter:
             return
         if kind is None:
             self.close()
+        elif self._keep:
+            self._file.close()
         else:
             self.discard()
 

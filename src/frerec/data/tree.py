@@ -11,7 +11,14 @@ from typing import Protocol
 
 import pandas as pd
 
-from frerec.data.address import ARCHIVE_SUFFIX, SEPARATOR, Blob, check_relative, open_archive
+from frerec.data.address import (
+    ARCHIVE_SUFFIX,
+    SEPARATOR,
+    Blob,
+    check_relative,
+    open_archive,
+    unaddressable,
+)
 from frerec.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -100,6 +107,8 @@ class FolderTree:
 
     def address(self, name: str) -> str:
         """See `Tree`."""
+        if SEPARATOR in name:
+            raise unaddressable(name)
         return name
 
     def blob(self, name: str) -> Blob:
@@ -148,6 +157,8 @@ class ZipTree:
 
     def address(self, name: str) -> str:
         """See `Tree`."""
+        if SEPARATOR in name:
+            raise unaddressable(name)
         member = self._members.get(posixpath.normpath(name), self._prefix + name)
         return f"{self.archive.name}{SEPARATOR}{member}"
 

@@ -1,7 +1,6 @@
 """``frerec fit``: a calibrator on a folder of real images."""
 
 import logging
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from frerec.calibration.base import CONFIG_FILE
 from frerec.config import check_complete, compose_config, instantiate, plain, require
 from frerec.errors import ConfigError, FrerecError
 from frerec.training_tools import write_json
-from frerec.verbs.folders import refuse_inside
+from frerec.verbs.folders import put_in_place, refuse_inside
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         raise
     calibrator.save(work)
     remove_checkpoints(work)
-    _put_in_place(work, out)
+    put_in_place(work, out)
     if isinstance(calibrator, FreRec):
         log.info(
             "RHM on held-out real images: %.2f dB from %.2f dB",
@@ -66,16 +65,6 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         )
     print(f"Model: {out}")
     return 0
-
-
-def _put_in_place(work: Path, out: Path) -> None:
-    """Rename the whole model to its name; an older one there goes only then."""
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    work.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from frerec.data.audit import duplicates as module
 from frerec.data.audit.duplicates import PAIR_COLUMNS, find_duplicates
@@ -158,6 +159,44 @@ def test_too_many_pairs_are_said_to_be_too_many(monkeypatch) -> None:
     assert "pairs_incomplete" in {f.code for f in duplicate_findings(found)}
 
 
+def test_pairs_that_are_known_are_not_searched_again(monkeypatch) -> None:
+    near = find_near_pairs(MIXED.table["phash"].tolist(), 24)
+    searched = find_duplicates(MIXED, 24)
+    few = find_near_pairs(MIXED.table["phash"].tolist(), 24, limit=1)
+    monkeypatch.setattr(module, "find_near_pairs", None)
+    found = find_duplicates(MIXED, 24, near=near)
+    np.testing.assert_array_equal(found.rows, searched.rows)
+    np.testing.assert_array_equal(found.exact, searched.exact)
+    assert found.complete
+    assert not find_duplicates(MIXED, 24, near=few).complete
+
+
+def test_pairs_of_another_manifest_or_distance_are_refused() -> None:
+    near = find_near_pairs(MIXED.table["phash"].tolist(), 24)
+    with pytest.raises(ValueError, match="24 bits for a manifest of 9 rows and 20 bits"):
+        find_duplicates(MIXED, 20, near=near)
+    with pytest.raises(ValueError, match=r"rows up to 5 .* a manifest of 5 rows"):
+        find_duplicates(MIXED.take(np.arange(5)), 24, near=near)
+
+
+def test_no_image_is_named_in_what_is_found() -> None:
+    """A path may hold a patient's id, as those of MIMIC-CXR do."""
+    rows = MIXED.table[["image", "label", "split", "pixels", "phash"]]
+    manifest = table(
+        *(
+            (f"files/p10/p1000{row.image}", row.label, row.split, row.pixels, row.phash)
+            for row in rows.itertuples(index=False)
+        )
+    )
+    names = manifest.table["image"].tolist()
+    found = find_duplicates(manifest, 24)
+    left_out = image_findings(manifest, {names[0]: "cannot be decoded"}, names[1:3])
+    said = [f.message for f in [*leak_findings(found), *duplicate_findings(found), *left_out]]
+    assert len(said) == 12
+    assert not [message for message in said if "p10" in message or ".png" in message]
+    assert any("duplicates.csv" in message for message in said)
+
+
 def test_patients_are_counted_but_never_named() -> None:
     groups = ["ann", "ann", "bob", "", "cy", "cy", "dee", "", "flo"]
     manifest = table(
@@ -201,6 +240,8 @@ def test_images_left_out_flat_ones_and_empty_classes_are_said() -> None:
     said = {f.code: f.message for f in image_findings(MIXED, skipped, ["gone.png", "lost.png"])}
     assert set(said) == {"missing", "skipped", "flat", "empty_class", "patients_not_known"}
     assert said["missing"].startswith("2 images left out")
-    assert "bad.png" in said["skipped"]
+    assert said["skipped"].startswith("1 image left out")
+    assert "skipped in summary.json" in said["skipped"]
+    assert "missing in summary.json" in said["missing"]
     assert said["flat"].startswith("2 images flat")
     assert said["empty_class"].startswith("val has no images of ill")

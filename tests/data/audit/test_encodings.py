@@ -50,6 +50,7 @@ def test_files_that_are_all_alike_raise_nothing() -> None:
     assert report["format"]["by_label"] == {
         "counts": {"well": {"JPEG": 200}, "ill": {"JPEG": 200}},
         "cramers_v": 0.0,
+        "total_variation": {"well": 0.0, "ill": 0.0},
         "p": 1.0,
         "strong": False,
     }
@@ -92,6 +93,47 @@ def test_the_message_names_the_value_that_tells_most() -> None:
     assert v == pytest.approx(association(table, "cramer"), abs=0.01)
     assert f"(Cramer's V {v:.2f})" in finding.message
     assert f"RGB is {share} of ill, 0 % of well" in finding.message
+
+
+def unbalanced(labels: list[str], formats: list[str]) -> Manifest:
+    """Files of these classes and formats, alike but for that."""
+    built = Manifest.build(
+        Path("/data"), images=[f"{i:06d}" for i in range(len(labels))], labels=labels
+    )
+    return built.with_columns(
+        format=formats, mode="L", bits=8, quality=0, height=256, width=256, scale=1.0
+    )
+
+
+def test_a_confound_of_a_rare_class_is_a_warning() -> None:
+    """As in the chest X-rays of the NIH: 2.5 % positive, these all JPEG, the others by half."""
+    labels = ["ill"] * 250 + ["well"] * 9750
+    found = unbalanced(labels, ["JPEG"] * 250 + ["JPEG", "PNG"] * 4875)
+    report, (finding,) = encodings(found)
+    assert finding.code == "format_by_class"
+    assert report["format"]["by_label"]["cramers_v"] < 0.2
+    assert report["format"]["by_label"]["total_variation"] == {"ill": 0.5, "well": 0.5}
+    assert "PNG is 50 % of well, 0 % of ill" in finding.message
+
+
+def test_of_many_classes_the_one_that_departs_is_named() -> None:
+    labels = ["d"] * 40 + [name for name in "abc" for _ in range(400)] + ["e"] * 2
+    formats = ["JPEG"] * 39 + ["PNG"] + ["JPEG", "PNG"] * 600 + ["PNG"] * 2
+    (finding,) = encodings(unbalanced(labels, formats))[1]  # two images of e say nothing
+    assert "PNG is 2 % of d, 50 % of the others" in finding.message
+
+
+def test_few_files_that_differ_by_chance_are_no_warning() -> None:
+    rng = np.random.default_rng(0)
+    for ill, well in [(2, 2), (3, 20)]:
+        warned = 0
+        for _ in range(12):
+            found = unbalanced(
+                ["ill"] * ill + ["well"] * well, rng.choice(["PNG", "JPEG"], ill + well).tolist()
+            )
+            side = rng.integers(200, 900, ill + well)
+            warned += bool(encodings(found.with_columns(height=side, width=side))[1])
+        assert warned <= 1
 
 
 def test_a_difference_between_splits_is_a_note() -> None:

@@ -12,7 +12,7 @@ import torch
 from fixtures import textured_images
 from frerec.data.audit import Audit, audit
 from frerec.data.manifest import Manifest
-from frerec.data.perceptual import perceptual_hash
+from frerec.data.perceptual import find_near_pairs, perceptual_hash
 from frerec.data.stack import ImageStack, stack_from_tensor
 
 N = 40
@@ -145,6 +145,33 @@ def test_no_patient_is_in_the_summary_the_report_or_the_pairs(found: Audit) -> N
     pseudonyms = found.duplicates.manifest.table["group"]
     assert "Patient" not in said
     assert not [name for name in pseudonyms if name in said]
+
+
+def test_images_are_named_in_the_lists_and_pairs_only(tmp_path: Path) -> None:
+    """A path may hold a patient's id, as those of MIMIC-CXR do."""
+    manifest, stack = planted(tmp_path)
+    names = [f"files/p10/p10000032/{name}" for name in manifest.table["image"]]
+    manifest = manifest.with_columns(image=pd.array(names, dtype="str"))
+    found = audit(
+        manifest,
+        stack,
+        near_distance=24,
+        skipped=[("files/p10/p10000032/bad.jpg", "cannot be decoded")],
+        missing=["files/p10/p10000032/gone.jpg"],
+    )
+    assert "p10000032" not in found.text()
+    naming = {key for key, part in found.summary.items() if "p10000032" in json.dumps(part)}
+    assert naming == {"skipped", "missing"}
+    assert found.pairs["image_a"].str.contains("p10000032").all()
+
+
+def test_pairs_that_are_known_are_not_searched_again(found: Audit, tmp_path: Path, capsys) -> None:
+    manifest, stack = planted(tmp_path)
+    near = find_near_pairs(manifest.table["phash"].tolist(), 24)
+    again = audit(manifest, stack, near_distance=24, near=near, progress=True)
+    assert "comparing images" not in capsys.readouterr().err
+    assert again.summary["duplicates"] == found.summary["duplicates"]
+    assert again.pairs.equals(found.pairs)
 
 
 def test_a_clean_set_without_splits_has_no_findings_but_its_patients(tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ def save(folder: Path, ds: FileDataset, name: str = "a.dcm") -> Path:
     return folder / name
 
 
-def check(path: Path | Address, expected: np.ndarray, *, bits: int, **options: str) -> None:
+def check(path: Path | Address, expected: np.ndarray, *, bits: int, **options) -> None:
     """Compare the pixels with a reference, and the header with the pixels."""
-    choice = ReadOptions(**options)  # type: ignore[arg-type]
+    choice = ReadOptions(**options)
     found = read_pixels(path, options=choice)
     assert found.dtype == np.float32
     assert found.shape == expected.shape
@@ -278,6 +278,73 @@ def test_windows_follow_the_standards_formula(
         expected, full = 1 - expected, 1 - full
     check(path, expected, bits=16)
     check(path, full, bits=16, dicom_window="full")
+
+
+@pytest.mark.parametrize("function", ["", None])
+def test_an_empty_function_of_the_window_means_linear(tmp_path: Path, function) -> None:
+    elements = {"WindowCenter": 2000, "WindowWidth": 900, "VOILUTFunction": function}
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        path = save(tmp_path, make(GREY12, bits=12, syntax=syntax, **elements))
+        assert b"\x28\0\x56\x10" in path.read_bytes()
+        check(path, windowed(GREY12, 2000, 900), bits=16)
+
+
+# What MR looks like: 16 bits stored, a few hundred used, a few bright pixels.
+MR = np.minimum(RNG.gamma(2, 120, (40, 52)), 860).astype(np.uint16)
+MR[3, 5], MR[4, 5], MR[5, 5] = 882, 880, 1
+
+
+def own(values: np.ndarray, percentile: float = 99.9) -> np.ndarray:
+    low, high = float(values.min()), float(np.percentile(values, percentile))
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+@pytest.mark.parametrize("modality", ["MR", "PT", "NM"])
+def test_without_a_window_arbitrary_units_are_read_on_the_frame_s_own_range(
+    tmp_path: Path, modality: str
+) -> None:
+    path = save(tmp_path, make(MR, Modality=modality))
+    found = read_pixels(path)
+    assert found.max() == 1
+    assert found.min() == 0
+    check(path, own(MR), bits=32)
+    check(path, own(MR, 90), bits=32, mri_percentile=90)
+    check(path, own(MR, 100), bits=32, mri_percentile=100)
+    check(path, MR / 65535, bits=16, dicom_window="full")
+    inverted = make(MR, Modality=modality, PhotometricInterpretation="MONOCHROME1")
+    check(save(tmp_path, inverted), 1 - own(MR), bits=32)
+    falling = make(MR, Modality=modality, RescaleSlope=-2, RescaleIntercept=7)
+    check(save(tmp_path, falling), own(MR * -2.0 + 7), bits=32)
+    signed = MR.astype(np.int16) - 300
+    check(save(tmp_path, make(signed, Modality=modality)), own(signed.astype(float)), bits=32)
+    eight = np.uint8(MR // 8)
+    check(save(tmp_path, make(eight, Modality=modality)), own(eight), bits=32)
+    deep = MR.astype(np.uint32) << 9
+    check(save(tmp_path, make(deep, Modality=modality)), own(deep.astype(float)), bits=32)
+    flat = save(tmp_path, make(np.full_like(MR, 7), Modality=modality))
+    with pytest.raises(DataError, match=r"a\.dcm: .*all values are 7; there is no image"):
+        read_pixels(flat)
+
+
+def test_frames_of_mr_have_each_their_own_range(tmp_path: Path) -> None:
+    path = save(tmp_path, make(np.stack([MR, MR // 3]), Modality="MR"))
+    for k, frame in enumerate((MR, MR // 3)):
+        check(Address(Blob(path), f"{k:03d}"), own(frame), bits=32)
+
+
+def test_the_file_s_own_window_wins_over_the_modality(tmp_path: Path) -> None:
+    ds = make(MR, Modality="MR", WindowCenter=400, WindowWidth=700)
+    check(save(tmp_path, ds), windowed(MR, 400, 700), bits=16)
+    ramp = np.sort(RNG.integers(0, 1024, 900)).astype(np.uint16)
+    ds = make(MR, Modality="MR", VOILUTSequence=lut(ramp, 0, 10))
+    check(save(tmp_path, ds), ramp[np.clip(MR, 0, 899)] / 1023, bits=16)
+    colour = make(RGB, colour=True, Modality="MR")
+    check(save(tmp_path, colour), RGB / 255, bits=8)
+
+
+@pytest.mark.parametrize("modality", ["CT", "DX", "CR", "US", "", None])
+def test_other_modalities_without_a_window_keep_all_stored_bits(tmp_path: Path, modality) -> None:
+    check(save(tmp_path, make(MR, Modality=modality)), MR / 65535, bits=16)
 
 
 @settings(max_examples=60, deadline=None)
@@ -517,7 +584,7 @@ def test_a_deflated_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = save(tmp_path, ds)
     assert path.stat().st_size < 4096
     assert read_header(path).height == 512
-    monkeypatch.setattr("frerec.data.readers.dicom.MEMBER_LIMIT", 2**16)
+    monkeypatch.setattr("frerec.data.readers.dicom.IMAGE_MEMBER_LIMIT", 2**16)
     with pytest.raises(DataError, match=r"a\.dcm: .*inflates to more than the limit of 65536"):
         read_header(path)
 

@@ -1,6 +1,8 @@
 """readers.pillow: every encoding against NumPy's arithmetic on the pixels that were written."""
 
 import struct
+import tracemalloc
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frerec.data.readers import ReadOptions, read_header, read_image
+from frerec.data.address import Address, Blob
+from frerec.data.readers import ReadOptions, read_header, read_image, read_pixels
 from frerec.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -126,19 +129,29 @@ def test_tiff_variants(tmp_path: Path, pixels, options, expected, bits) -> None:
     check(tmp_path / "a.tif", expected, channels=1, bits=bits)
 
 
+UPRIGHT = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.rot90(np.fliplr(a)),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.fliplr(a), -1),
+    8: lambda a: np.rot90(a),
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bit_colour_tiff_is_turned_upright(tmp_path: Path, orientation: int) -> None:
+    write_tiff16(tmp_path / "a.tif", RGB16, tags={274: ("H", [orientation])})
+    expected = UPRIGHT[orientation](RGB16) / 65535
+    check(tmp_path / "a.tif", expected, channels=3, bits=16)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("pixels", [GREY8, RGB8, GREY16], ids=["grey8", "rgb8", "grey16"])
 def test_exif_orientation_is_applied(tmp_path: Path, pixels, orientation: int) -> None:
-    upright = {
-        1: lambda a: a,
-        2: np.fliplr,
-        3: lambda a: np.rot90(a, 2),
-        4: np.flipud,
-        5: lambda a: np.rot90(np.fliplr(a)),
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: np.rot90(np.fliplr(a), -1),
-        8: lambda a: np.rot90(a),
-    }[orientation](pixels)
+    upright = UPRIGHT[orientation](pixels)
     bits = 16 if pixels.dtype == np.uint16 else 8
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -149,6 +162,186 @@ def test_exif_orientation_is_applied(tmp_path: Path, pixels, orientation: int) -
     for name in ("a.png", "a.tif", "packed.tif"):
         scale = 65535 if bits == 16 else 255
         check(tmp_path / name, upright / scale, channels=3, bits=bits)
+
+
+def packbits(data: bytes) -> bytes:
+    """PackBits (TIFF 6.0, section 9), of literal runs only."""
+    runs = [data[k : k + 128] for k in range(0, len(data), 128)]
+    return b"".join(bytes([len(run) - 1]) + run for run in runs)
+
+
+def lzw(data: bytes) -> bytes:
+    """LZW (TIFF 6.0, section 13), its table cleared before codes would need ten bits."""
+    codes = []
+    for k in range(0, len(data), 200):
+        codes += [256, *data[k : k + 200]]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    bits += "0" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+PACKERS = {1: bytes, 5: lzw, 8: zlib.compress, 32946: zlib.compress, 32773: packbits}
+RGB16 = RNG.integers(0, 65536, (37, 41, 3), dtype=np.uint16)
+
+
+def write_tiff16(
+    path: Path,
+    pixels: np.ndarray,
+    *,
+    order: str = "<",
+    compression: int = 1,
+    predictor: int = 1,
+    planar: bool = False,
+    tile: tuple[int, int] | None = None,
+    rows: int = 10,
+    tags: dict[int, tuple[str, list[int]]] | None = None,
+) -> None:
+    """16-bit colour [H, W, samples] by the TIFF 6.0 specification, since Pillow writes none."""
+    height, width, samples = pixels.shape
+    pieces = []
+    for plane in np.moveaxis(pixels, -1, 0)[..., None] if planar else [pixels]:
+        tall, wide = tile or (rows, width)
+        for y in range(0, height, tall):
+            for x in range(0, width, wide):
+                piece = plane[y : y + tall, x : x + wide]
+                if tile:
+                    margin = (tall - piece.shape[0], wide - piece.shape[1])
+                    piece = np.pad(piece, ((0, margin[0]), (0, margin[1]), (0, 0)))
+                if predictor == 2:
+                    piece = np.diff(piece, axis=1, prepend=np.uint16(0))
+                pieces.append(PACKERS.get(compression, bytes)(piece.astype(f"{order}u2").tobytes()))
+    offsets = [8 + sum(map(len, pieces[:k])) for k in range(len(pieces))]
+    where, size = (324, 325) if tile else (273, 279)
+    entries = {256: ("I", [width]), 257: ("I", [height]), 258: ("H", [16] * samples)}
+    entries |= {259: ("H", [compression]), 262: ("H", [2]), 277: ("H", [samples])}
+    entries |= {where: ("I", offsets), size: ("I", [len(piece) for piece in pieces])}
+    entries |= {284: ("H", [1 + planar]), 317: ("H", [predictor])}
+    entries |= {322: ("I", [tile[1]]), 323: ("I", [tile[0]])} if tile else {278: ("I", [rows])}
+    entries |= {338: ("H", [2])} if samples == 4 else {}
+    entries |= tags or {}
+    body = b"".join(pieces)
+    start = 8 + len(body)
+    after = start + 2 + 12 * len(entries) + 4
+    directory, far = struct.pack(f"{order}H", len(entries)), b""
+    for tag, (kind, values) in sorted(entries.items()):
+        data = struct.pack(f"{order}{len(values)}{kind}", *values)
+        if len(data) > 4:
+            far, data = far + data, struct.pack(f"{order}I", after + len(far))
+        directory += struct.pack(f"{order}HHI", tag, 3 if kind == "H" else 4, len(values))
+        directory += data.ljust(4, b"\0")
+    magic = b"II" if order == "<" else b"MM"
+    head = magic + struct.pack(f"{order}HI", 42, start)
+    path.write_bytes(head + body + directory + bytes(4) + far)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("tile", [None, (16, 32), (48, 48)])
+@pytest.mark.parametrize("compression", list(PACKERS))
+def test_sixteen_bit_colour_tiff_keeps_all_its_bits(
+    tmp_path: Path, order: str, planar: bool, tile, compression: int
+) -> None:
+    path = tmp_path / "deep.tif"
+    for predictor in (1, 2):
+        layout = {"order": order, "planar": planar, "tile": tile, "compression": compression}
+        write_tiff16(path, RGB16, predictor=predictor, **layout)
+        check(path, RGB16 / 65535, channels=3, bits=16)
+    check(path, RGB16 / 65535, channels=1, bits=16)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "zlib", "predictor": True},
+        {"planarconfig": "separate"},
+        {"byteorder": ">", "tile": (16, 16), "compression": "zlib"},
+        {"bigtiff": True},
+        {"rowsperstrip": 1},
+    ],
+)
+def test_sixteen_bit_colour_tiff_of_another_writer(tmp_path: Path, options) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    planes = np.moveaxis(RGB16, -1, 0) if "planarconfig" in options else RGB16
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", **options)
+    check(tmp_path / "a.tif", RGB16 / 65535, channels=3, bits=16)
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_the_alpha_of_a_sixteen_bit_colour_tiff_is_dropped(tmp_path: Path, planar: bool) -> None:
+    alpha = RNG.integers(0, 65536, (37, 41, 1), dtype=np.uint16)
+    both = np.concatenate([RGB16, alpha], -1)
+    path = tmp_path / "a.tif"
+    for kind in (0, 2):  # unspecified, or not multiplied
+        write_tiff16(path, both, planar=planar, tags={338: ("H", [kind])})
+        check(path, RGB16 / 65535, channels=3, bits=16)
+    write_tiff16(path, both, planar=planar, tags={338: ("H", [1])})
+    with pytest.raises(DataError, match=r"a\.tif: .*multiplied by alpha"):
+        read_image(path, channels=3)
+
+
+def test_one_number_of_bits_counts_for_all_samples(tmp_path: Path) -> None:
+    write_tiff16(tmp_path / "a.tif", RGB16, tags={258: ("H", [16])})
+    check(tmp_path / "a.tif", RGB16 / 65535, channels=3, bits=16)
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({259: ("H", [7])}, "compression 7, expected none, LZW, Deflate"),
+        ({317: ("H", [3])}, "predictor 3"),
+        ({273: ("I", [8]), 279: ("I", [100])}, "1 strips or tiles, expected 4"),
+        ({278: ("I", [0])}, "tiles of 41x0"),
+        ({322: ("I", [10**5]), 323: ("I", [10**5])}, "tiles of 100000x100000"),
+    ],
+)
+def test_sixteen_bit_colour_that_cannot_be_read_is_refused(tmp_path: Path, tags, reason) -> None:
+    write_tiff16(tmp_path / "a.tif", RGB16, tags=tags, tile=(64, 64) if 322 in tags else None)
+    with pytest.raises(DataError, match=rf"a\.tif: .*{reason}"):
+        read_image(tmp_path / "a.tif", channels=3)
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8])
+def test_a_cut_sixteen_bit_colour_tiff_is_refused(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "a.tif"
+    write_tiff16(path, RGB16, compression=compression, rows=37, tags={279: ("I", [200])})
+    if compression == 1:  # its last row lies behind the file's end
+        write_tiff16(path, RGB16, rows=37, tags={273: ("I", [10**4])})
+    with pytest.raises(DataError, match=r"a\.tif: cannot be decoded"):
+        read_image(path, channels=3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_headers_in_archives_are_those_of_files(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = tmp_path / f"a.{suffix}"
+    Image.fromarray(RGB8).save(plain, exif=exif)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(plain, f"x/a.{suffix}")
+    address = Address(Blob(tmp_path / "a.zip", f"x/a.{suffix}"))
+    assert read_header(address) == read_header(plain)
+    assert read_header(address).height == 9
+    assert read_image(address, channels=3).equal(read_image(plain, channels=3))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_bomb_in_an_archive_is_refused_by_its_first_bytes(tmp_path: Path, suffix: str) -> None:
+    plain = tmp_path / f"a.{suffix}"
+    Image.fromarray(RGB8).save(plain)
+    bomb = plain.read_bytes() + b"\0" * 50_000_000
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(plain.name, bomb)
+    address = Address(Blob(tmp_path / "a.zip", plain.name))
+    few = ReadOptions(pixel_limit=53)
+    tracemalloc.start()
+    assert read_header(address).width == 9
+    for read in (read_header, read_pixels):
+        with pytest.raises(DataError, match="9x6 pixels, more than the limit of 53"):
+            read(address, options=few)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 def damaged(folder: Path, suffix: str) -> Path:
@@ -180,8 +373,8 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pixels", "options", "reason"),
     [
-        (np.stack([GREY16] * 3, -1), {"photometric": "rgb"}, "16-bit colour TIFF"),
-        (GREY16.astype(np.int16), {}, "signed"),
+        (GREY16.astype(np.int16), {}, "signed integers have no agreed range"),
+        (GREY16.astype(np.int16), {"byteorder": ">"}, "signed integers have no agreed range"),
         (GREY16.astype(np.uint32), {}, "32-bit integers"),
         (np.stack([GREY8] * 2), {"photometric": "minisblack"}, "2 pages"),
         (np.float32([[0, 1.5]]), {}, "from 0 to 1.5"),

@@ -148,6 +148,17 @@ def test_jakeshbohaju_labels_come_from_the_table(tmp_path: Path) -> None:
         JakeshbohajuBrainTumorSource(tmp_path).read()
 
 
+def test_jakeshbohaju_copies_of_the_images_do_not_count(tmp_path: Path) -> None:
+    jakeshbohaju_brain_tumor.write(tmp_path)
+    read = labels(JakeshbohajuBrainTumorSource(tmp_path).read())
+    published = tmp_path / "Brain Tumor/Brain Tumor"
+    shutil.copytree(published, tmp_path / "A copy")
+    assert labels(JakeshbohajuBrainTumorSource(tmp_path).read()) == read
+    published.rename(tmp_path / "B copy")
+    with pytest.raises(DataError, match=r"twice, A copy/(\w+)\.jpg and B copy/\1\.jpg; give the"):
+        JakeshbohajuBrainTumorSource(tmp_path).read()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -135,6 +135,19 @@ def test_copies_that_lie_otherwise_give_the_same(root: Path, variant: str) -> No
     assert content(manifest) == content(expected)
 
 
+def test_a_copy_beside_the_batches_does_not_count(root: Path) -> None:
+    inner = root / layout.FOLDER
+    first = inner.rename(root / "CheXpert-v1.0 batch 1 (validate & csv)")
+    (first / "train").rename(root / "CheXpert-v1.0 batch 2 (train 1)")
+    expected = ChexpertSource(root).read().table
+    shutil.copytree(root / "CheXpert-v1.0 batch 2 (train 1)", root / "a_small")
+    shutil.copytree(root / "CheXpert-v1.0 batch 2 (train 1)", root / "z_small")
+    assert ChexpertSource(root).read().table.equals(expected)
+    shutil.rmtree(root / "CheXpert-v1.0 batch 2 (train 1)")
+    with pytest.raises(DataError, match=r"is there twice, a_small/.* and z_small/"):
+        ChexpertSource(root).read()
+
+
 def splits(manifest: Manifest) -> dict[str, str]:
     folders = [image.split("/")[-4] for image in manifest.table["image"]]
     return dict(zip(folders, manifest.table["split"], strict=True))

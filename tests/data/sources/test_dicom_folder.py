@@ -30,6 +30,11 @@ def rows(manifest: Manifest) -> list[tuple[str, str, str]]:
     return list(zip(table["image"], table["label"], table["split"], strict=True))
 
 
+def group_of(patient: str) -> str:
+    """A pseudonym is all that the manifest is given, and makes a pseudonym of."""
+    return pseudonym(pseudonym(patient))
+
+
 def few(root: Path, *names: str, **tags: object) -> Path:
     """A file of a patient of its own under each name."""
     for seed, name in enumerate(names, start=1):
@@ -56,7 +61,7 @@ def test_patients_are_those_of_the_tag_and_never_shown(
     with caplog.at_level(logging.INFO):
         manifest = DicomFolderSource(root).read()
     group = dict(zip(manifest.table["image"], manifest.table["group"], strict=True))
-    assert group["normal/0.dcm"] == group["normal/deep/8.DCM"] == pseudonym("PAT-00")
+    assert group["normal/0.dcm"] == group["normal/deep/8.DCM"] == group_of("PAT-00")
     assert group["normal/IM000007"] == "image:normal/IM000007"
     assert len(set(group.values())) == 16
     assert "2 of 20 DICOM files have no PatientID" in caplog.text
@@ -139,7 +144,7 @@ def test_a_table_names_files_by_path_name_or_uid(
         ("p1/deep/IM2", "healthy", ""),
         ("p2/3.dcm", "ill", "test"),
     ]
-    assert set(manifest.table["group"]) == {pseudonym(f"PAT-{k}") for k in (1, 2, 3)}
+    assert set(manifest.table["group"]) == {group_of(f"PAT-{k}") for k in (1, 2, 3)}
     assert "1 of 4 DICOM files are not listed" in caplog.text
 
 
@@ -223,7 +228,7 @@ def test_frames_of_a_file_of_many_are_addressed_in_order(tmp_path: Path) -> None
     manifest = DicomFolderSource(tmp_path, frames="all").read()
     validate(manifest)
     assert [i for i, _, _ in rows(manifest)][2:] == [f"b/many.dcm::{k:03d}" for k in range(4)]
-    assert set(manifest.table["group"][2:]) == {pseudonym("PAT-3")}
+    assert set(manifest.table["group"][2:]) == {group_of("PAT-3")}
     means = [float(read_image(manifest.address(i), channels=1).mean()) for i in range(2, 6)]
     np.testing.assert_allclose(means, np.arange(4) * 1000 / 4095, atol=1e-6)
 
@@ -248,6 +253,18 @@ def test_a_corrupt_file_is_named_or_kept_to_be_skipped(
     assert rows(by_uid) == [("a/1.dcm", "x", ""), ("b/3.dcm", "y", "")]
     assert "1 DICOM files cannot be read" in caplog.text
     assert "b/bad.dcm" in caplog.text
+
+
+@pytest.mark.parametrize("frames", ["all", "first", "refuse"])
+def test_numbers_of_frames_beyond_belief_are_an_error(tmp_path: Path, frames: str) -> None:
+    few(tmp_path, "a/1.dcm", "b/2.dcm")
+    save(radiograph(3, patient="PAT-3", NumberOfFrames=100_001), tmp_path / "b/3.dcm")
+    with pytest.raises(DataError, match=r"b/3\.dcm: NumberOfFrames is more than 100000"):
+        DicomFolderSource(tmp_path, frames=frames).read()
+    manifest = DicomFolderSource(tmp_path, frames=frames, on_error="skip").read()
+    assert [image for image, _, _ in rows(manifest)] == ["a/1.dcm", "b/2.dcm", "b/3.dcm"]
+    save(radiograph(3, patient="PAT-3", NumberOfFrames=100_000), tmp_path / "b/3.dcm")
+    assert len(DicomFolderSource(tmp_path, frames="all").read()) == 100_002
 
 
 def test_a_root_without_dicom_files_is_said(tmp_path: Path) -> None:

@@ -141,3 +141,14 @@ def test_figshare_files_that_are_damaged_are_named_or_skipped(tmp_path: Path) ->
     assert all(column(manifest, "fold")[n] == str(published[n] - 1) for n in (1, 5, 27))
     assert [image for image, _ in manifest.left_out] == ["4.mat", "9.mat"]
     assert all(image in reason for image, reason in manifest.left_out)
+
+
+@pytest.mark.parametrize("blank", [" ", "\0", " \t "])
+def test_figshare_files_without_a_patient_are_named_or_skipped(tmp_path: Path, blank: str) -> None:
+    figshare_brain_tumor.write(tmp_path)
+    figshare_brain_tumor.write_mat(tmp_path / "4.mat", 1, blank, figshare_brain_tumor.picture(4))
+    with pytest.raises(DataError, match=r"4\.mat: cjdata/PID is blank, expected the patient"):
+        FigshareBrainTumorSource(tmp_path).read()
+    manifest = FigshareBrainTumorSource(tmp_path, on_error="skip").read()
+    assert 4 not in column(manifest, "label")
+    assert [image for image, _ in manifest.left_out] == ["4.mat"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from frerec.data.checks import validate
 from frerec.data.manifest import Manifest
@@ -163,11 +164,84 @@ def test_eyepacs_has_splits_only_with_the_solution(tmp_path: Path) -> None:
     assert set(split.values()) == {""}
 
 
-def test_eyepacs_test_images_must_come_with_the_solution(tmp_path: Path) -> None:
+def test_eyepacs_solution_without_any_test_image_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     eyepacs.write(tmp_path)
     shutil.rmtree(tmp_path / "test")
-    with pytest.raises(DataError, match=r"no test/1001_left\.jpeg .*retinopathy_solution\.csv"):
+    manifest = EyePacsSource(tmp_path).read()
+    validate(manifest)
+    assert len(manifest) == 24
+    assert set(manifest.table["split"]) == {""}
+    [record] = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert "retinopathy_solution.csv: none of its 12 images is there" in record.getMessage()
+
+
+def copy_images(folder: Path, to: Path) -> None:
+    """The same names in another folder, at half the size."""
+    to.mkdir(parents=True)
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            image.resize((image.width // 2, image.height // 2)).save(to / path.name)
+
+
+@pytest.mark.parametrize("above", ["", "eyepacs"])
+def test_eyepacs_resized_copies_beside_the_published_folder_do_not_count(
+    tmp_path: Path, above: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    eyepacs.write(tmp_path / "set" / above)
+    expected = EyePacsSource(tmp_path / "set").read()
+    top = tmp_path / "set" / above
+    copy_images(top / "train", top / "resized_train_cropped/resized_train_cropped")
+    copy_images(top / "test", top / "a_test")
+    for root in (tmp_path / "set", zipped(tmp_path / "set", tmp_path / "set.zip")):
+        caplog.clear()
+        table = EyePacsSource(root).read().table
+        table["image"] = table["image"].str.removeprefix("set.zip::")
+        assert table[["image", "label", "split"]].equals(
+            expected.table[["image", "label", "split"]]
+        )
+        assert "24 images are there twice or more; only those in folders such as" in caplog.text
+    (top / "train/10_left.jpeg").unlink()  # no image of the copy may stand in for one of these
+    with pytest.raises(DataError, match=r"train/10_left\.jpeg: no such file; 1 of"):
+        validate(EyePacsSource(top).read())
+
+
+def test_copies_of_which_none_is_the_published_one_are_refused(tmp_path: Path) -> None:
+    eyepacs.write(tmp_path)
+    (tmp_path / "retinopathy_solution.csv").unlink()
+    copy_images(tmp_path / "train", tmp_path / "resized_train_cropped")
+    (tmp_path / "train").rename(tmp_path / "resized_train")
+    message = (
+        r"is there twice, resized_train/(\d+_\w+)\.jpeg and resized_train_cropped/\1\.jpeg; "
+        r"give the folder that holds the one you mean, or take the other away"
+    )
+    with pytest.raises(DataError, match=message):
         EyePacsSource(tmp_path).read()
+    shutil.rmtree(tmp_path / "resized_train_cropped")
+    images = EyePacsSource(tmp_path).read().table["image"]
+    assert images.str.startswith("resized_train/").all()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("aptos2019", "train_images"),
+        ("messidor2", "IMAGES"),
+        ("idrid", "B. Disease Grading/1. Original Images/a. Training Set"),
+    ],
+)
+def test_copies_within_the_other_sets_do_not_count_either(
+    tmp_path: Path, name: str, folder: str
+) -> None:
+    source, layout = SETS[name]
+    layout.write(tmp_path)
+    expected = column(source(tmp_path).read(), "label")
+    copy = tmp_path / folder / "64px" if name == "idrid" else tmp_path / "A copy"
+    shutil.copytree(tmp_path / folder, tmp_path / "aside")
+    copy_images(tmp_path / "aside", copy)
+    shutil.rmtree(tmp_path / "aside")
+    assert column(source(tmp_path).read(), "label") == expected
 
 
 @pytest.mark.parametrize("folder", ["", "images", "resized_train/resized_train"])
@@ -209,7 +283,7 @@ def test_aptos_leaves_images_without_grades_out_and_says_so(
     assert all(image.startswith("train_images/") for image in manifest.table["image"])
     assert set(manifest.table["split"]) == {""}
     assert len(set(manifest.table["group"])) == len(manifest)
-    assert "test.csv: the competition's images without grades" in caplog.text
+    assert "test.csv: images without grades, not read" in caplog.text
 
 
 def test_aptos_pre_split_copies_keep_their_splits(tmp_path: Path) -> None:
@@ -223,6 +297,21 @@ def test_aptos_pre_split_copies_keep_their_splits(tmp_path: Path) -> None:
     (tmp_path / "valid.csv").unlink()
     with pytest.raises(DataError, match=r"no valid\.csv; expected train\.csv"):
         Aptos2019Source(tmp_path).read()
+
+
+def test_aptos_tables_are_read_by_their_grades_whatever_the_first_is_called(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    aptos2019.write_pre_split(tmp_path)
+    expected = Aptos2019Source(tmp_path).read().table
+    (tmp_path / "train_1.csv").rename(tmp_path / "train.csv")
+    with caplog.at_level(logging.INFO):
+        assert Aptos2019Source(tmp_path).read().table.equals(expected)
+    assert "not read" not in caplog.text
+    test = (tmp_path / "test.csv").read_text().splitlines()
+    (tmp_path / "test.csv").write_text("".join(f"{line.split(',')[0]}\n" for line in test))
+    two = Aptos2019Source(tmp_path).read().table
+    assert two["split"].value_counts().to_dict() == {"train": 16, "val": 4}
 
 
 def test_idrid_tells_images_of_the_same_name_apart(tmp_path: Path) -> None:

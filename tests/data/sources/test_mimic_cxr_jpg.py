@@ -162,6 +162,15 @@ def test_what_is_wrong_with_a_table_is_said(
     assert "\n" not in str(error.value)
 
 
+def test_tables_that_are_there_twice_are_refused(root: Path) -> None:
+    for copy in ("a_subset", "mimic"):
+        (root / copy).mkdir()
+        shutil.copy(file(root, "split"), root / copy / file(root, "split").name)
+    file(root, "split").unlink()
+    with pytest.raises(DataError, match=r"split is there twice, a_subset/.* and mimic/.*; give"):
+        MimicCxrJpgSource(root).read()
+
+
 def test_a_table_that_is_cut_off_is_said(root: Path) -> None:
     path = file(root, "split")
     path.write_bytes(path.read_bytes()[:-20])

@@ -95,6 +95,43 @@ def test_copies_that_lie_otherwise_give_the_same(root: Path, variant: str) -> No
     assert set(manifest.table["group"]) == set(expected.table["group"])
 
 
+@pytest.mark.parametrize("variant", ["as_published", "one_folder", "flat"])
+def test_thumbnails_beside_the_published_images_do_not_count(root: Path, variant: str) -> None:
+    copied = sorted(root.rglob("*.png"))
+    (root / "a_thumbnails/images_001/images").mkdir(parents=True)
+    for path in copied:
+        shutil.copy(path, root / "a_thumbnails/images_001/images" / path.name)
+        if variant != "as_published":
+            place = root if variant == "flat" else root / "images"
+            place.mkdir(exist_ok=True)
+            path.rename(place / path.name)
+    shutil.copy(root / TABLE, root / "a_thumbnails" / TABLE)
+    manifest = NihChestXray14Source(root).read()
+    validate(manifest)
+    assert not manifest.table["image"].str.contains("thumb").any()
+    for path in root.rglob("00000001_000.png"):
+        if "a_thumbnails" not in path.parts:
+            path.unlink()
+    with pytest.raises(DataError, match=r"00000001_000\.png: no such file; 1 of the 24"):
+        validate(NihChestXray14Source(root).read())
+
+
+def test_images_that_are_twice_in_places_of_ones_own_are_refused(root: Path) -> None:
+    for copy in ("a_small", "b_large"):
+        (root / copy).mkdir()
+    for path in sorted(root.rglob("*.png")):
+        shutil.copy(path, root / "a_small" / path.name)
+        path.rename(root / "b_large" / path.name)
+    (root / "a_small/of no table.png").write_bytes(b"")
+    (root / "b_large/of no table.png").write_bytes(b"")
+    message = r"twice, a_small/(\w+)\.png and b_large/\1\.png; give the folder .* or take the other"
+    with pytest.raises(DataError, match=message):
+        NihChestXray14Source(root).read()
+    for path in (root / "a_small").glob("0*.png"):
+        path.unlink()
+    validate(NihChestXray14Source(root).read())
+
+
 def test_the_task_is_chosen(root: Path) -> None:
     table = table_of(root)
     effusion = NihChestXray14Source(root, finding="Effusion", negative="no_finding").read()

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from frerec.data.audit.patients import NO_SPLIT
+from frerec.data.components import connected
 from frerec.data.manifest import SPLITS, Manifest
-from frerec.data.perceptual import clusters, equal_pairs, find_near_pairs
+from frerec.data.perceptual import NearPairs, equal_pairs, find_near_pairs
 
 EXACT, NEAR = "exact", "near"
 KINDS = (EXACT, NEAR)
@@ -50,7 +51,11 @@ class Duplicates:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """The pairs in words: `PAIR_COLUMNS`, as `rows` are ordered; no patient is named."""
+        """The pairs in words: `PAIR_COLUMNS`, as `rows` are ordered.
+
+        Images have their names in the manifest, which hold patients' ids where the publisher put
+        them into paths; no column of patients is in it.
+        """
         table = self.manifest.table
         columns: dict[str, Any] = {
             "kind": pd.array(np.where(self.exact, EXACT, NEAR), dtype="str"),
@@ -88,7 +93,7 @@ class Duplicates:
         for kind in KINDS:
             keep = self.of_kind(kind)
             images = np.unique(self.rows[keep, :2])
-            cluster = np.bincount(clusters(len(self.manifest), self.rows[keep]))
+            cluster = np.bincount(connected(self.rows[keep], len(self.manifest)))
             by_kind[kind] = {
                 "pairs": int(keep.sum()),
                 "pairs_across_splits": int((keep & self.across).sum()),
@@ -137,22 +142,36 @@ class Duplicates:
 
 
 def find_duplicates(
-    manifest: Manifest, near_distance: int, *, progress: bool | None = None
+    manifest: Manifest,
+    near_distance: int,
+    *,
+    near: NearPairs | None = None,
+    progress: bool | None = None,
 ) -> Duplicates:
     """Compare all images of a manifest with each other.
 
     Args:
         manifest: with the facts `pixels` and `phash`; a blank one is like nothing.
         near_distance: most bits that the hashes of near-duplicates differ in, see `perceptual`.
+        near: what `find_near_pairs` found in this manifest at this distance; None to search.
         progress: show a bar on stderr; None for only on a terminal.
+
+    Raises:
+        ValueError: `near` has rows that the manifest has not, or pairs further apart.
     """
     pixels = manifest.table["pixels"].to_numpy(dtype=object)
     equal = equal_pairs([str(value) for value in pixels])
-    hashes = [str(value) for value in manifest.table["phash"]]
-    alike = find_near_pairs(hashes, near_distance, progress=progress)
-    i, j, _ = alike.pairs.T
-    near = alike.pairs[(pixels[i] != pixels[j]) | (pixels[i] == "")]
-    rows = np.concatenate([equal.pairs, near])
+    if near is None:
+        hashes = [str(value) for value in manifest.table["phash"]]
+        near = find_near_pairs(hashes, near_distance, progress=progress)
+    i, j, bits = near.pairs.T
+    if j.max(initial=-1) >= len(manifest) or bits.max(initial=0) > near_distance:
+        raise ValueError(
+            f"pairs of rows up to {j.max(initial=-1)} and {bits.max(initial=0)} bits for a "
+            f"manifest of {len(manifest)} rows and {near_distance} bits"
+        )
+    others = near.pairs[(pixels[i] != pixels[j]) | (pixels[i] == "")]
+    rows = np.concatenate([equal.pairs, others])
     exact = np.arange(len(rows)) < len(equal.pairs)
     order = np.lexsort((rows[:, 1], rows[:, 0], rows[:, 2], ~exact))
-    return Duplicates(manifest, rows[order], exact[order], equal.complete and alike.complete)
+    return Duplicates(manifest, rows[order], exact[order], equal.complete and near.complete)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frerec.data.audit.association import Association, as_dict, class_aucs, cramers_v, telling
+from frerec.data.audit.areas import as_dict, class_aucs, telling
+from frerec.data.audit.association import Association, associations, differences
 from frerec.data.audit.findings import NOTE, WARNING, Finding, count, listed, percent
+from frerec.data.audit.significance import SIGNIFICANT
 from frerec.data.manifest import SPLITS, Manifest
 
 CATEGORIES = {
@@ -41,18 +43,22 @@ def encodings(manifest: Manifest) -> tuple[dict[str, Any], list[Finding]]:
     findings = []
     for key, groups in (("label", manifest.classes), ("split", SPLITS)):
         group = manifest.table[key]
-        for name, words in CATEGORIES.items():
+        tables = []
+        for name in CATEGORIES:
             known = facts[name].notna() & (group != "")
-            counts = _counts(facts[name][known], group[known], groups)
-            strength = cramers_v(counts.to_numpy())
+            tables.append(_counts(facts[name][known], group[known], groups))
+        found = associations([counts.to_numpy() for counts in tables])
+        for name, counts, strength in zip(CATEGORIES, tables, found, strict=True):
+            distances = [round(of.distance, 4) for of in strength.groups]
             report.setdefault(name, {})[f"by_{key}"] = {
                 "counts": {g: _nonzero(row) for g, row in counts.iterrows()},
                 "cramers_v": round(strength.v, 4),
+                "total_variation": dict(zip(counts.index, distances, strict=True)),
                 "p": float(f"{strength.p:.3g}"),
                 "strong": strength.strong,
             }
             if strength.strong:
-                findings.append(_confounded(key, name, words, strength, counts))
+                findings.append(_confounded(key, name, strength, counts))
     report["sizes"], of_sizes = _sizes(manifest, facts)
     return report, findings + of_sizes
 
@@ -88,18 +94,28 @@ def _nonzero(row: pd.Series) -> dict[str, int]:
     return {str(value): int(n) for value, n in row.items() if n}
 
 
-def _confounded(
-    key: str, name: str, words: str, strength: Association, counts: pd.DataFrame
-) -> Finding:
-    """Say it with the value whose share differs most between two groups, the rarer of two."""
-    shares = counts.to_numpy() / counts.to_numpy().sum(axis=1, keepdims=True)
-    spread = np.ptp(shares, axis=0).round(9)
-    column = int(np.flatnonzero(spread == spread.max())[-1])
-    most, least = int(shares[:, column].argmax()), int(shares[:, column].argmin())
+def _confounded(key: str, name: str, strength: Association, counts: pd.DataFrame) -> Finding:
+    """Say it with the group that departs most, and the value that departs most, the rarer of two.
+
+    Of groups, those come first that are strong for themselves, then those that differ hardly by
+    chance.
+    """
+    words = CATEGORIES[name]
+    groups = strength.groups
+    ranked = [(g.strong, g.p < SIGNIFICANT, round(g.distance, 9)) for g in groups]
+    row = max(range(len(groups)), key=ranked.__getitem__)
+    departure = differences(counts.to_numpy())[row].round(9) * (counts.columns != _OTHER)
+    column = int(np.flatnonzero(abs(departure) == abs(departure).max())[-1])
+    rest = "the others"
+    if len(groups) == 2:
+        row = row if departure[column] > 0 else 1 - row
+        rest = str(counts.index[1 - row])
+    inside, all_ = counts.iloc[row], counts.sum()
+    outside = all_ - inside
     found = (
         f"(Cramer's V {strength.v:.2f}): {counts.columns[column]} is "
-        f"{percent(shares[most, column])} of {counts.index[most]}, "
-        f"{percent(shares[least, column])} of {counts.index[least]}"
+        f"{percent(inside.iloc[column] / inside.sum())} of {counts.index[row]}, "
+        f"{percent(outside.iloc[column] / outside.sum())} of {rest}"
     )
     if key == "split":
         message = f"{words} differs between the splits {found}; test figures include that change"
@@ -115,7 +131,8 @@ def _sizes(manifest: Manifest, facts: pd.DataFrame) -> tuple[dict[str, Any], lis
     """Native sizes and scales by class, and how well size and shape tell the classes."""
     table = manifest.table.assign(aspect=facts["aspect"])
     labels = manifest.label_indices()
-    aucs = {name: class_aucs(facts[name].to_numpy(), labels, manifest.classes) for name in NUMBERS}
+    numbers = {name: facts[name].to_numpy() for name in NUMBERS}
+    aucs = class_aucs(numbers, labels, manifest.classes)
     report = {}
     for position, name in enumerate(manifest.classes):
         of_class = table[labels == position]

@@ -1,10 +1,11 @@
 """What an audit has to say, one sentence a finding."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 WARNING = "warning"
 NOTE = "note"
+_MOST = 6
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Finding:
     Attributes:
         code: the same in every report, for programs.
         level: `warning`, or `note` for what need not be wrong.
-        message: what, how many, and what to do with which key; no patient is named.
+        message: what, how many, and what to do with which key. No image is named in it: a path may
+            hold a patient's id.
     """
 
     code: str
@@ -37,10 +39,19 @@ def plural(noun: str) -> str:
     return f"{first}s{space}{rest}"
 
 
-def listed(counts: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
-    """`glioma 2, notumor 277`; a number above 999 with its comma."""
-    items = counts.items() if isinstance(counts, Mapping) else counts
-    return ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in items)
+def listed(counts: Mapping[str, int] | Iterable[tuple[str, int]]) -> str:
+    """`glioma 2, notumor 1,277`; of more than six the five largest, `..., and 9 more`."""
+    items = list(counts.items() if isinstance(counts, Mapping) else counts)
+    if len(items) > _MOST:
+        items.sort(key=lambda item: -item[1])
+    return first([f"{name} {number:,}" for name, number in items])
+
+
+def first(words: Sequence[str]) -> str:
+    """The words with commas; of more than six the first five, `a, b, c, d, e, and 9 more`."""
+    if len(words) <= _MOST:
+        return ", ".join(words)
+    return f"{', '.join(words[: _MOST - 1])}, and {len(words) - _MOST + 1} more"
 
 
 def percent(share: float) -> str:

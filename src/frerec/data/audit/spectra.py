@@ -13,8 +13,8 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
-from frerec.data.audit.association import Auc, as_dict, class_aucs, telling
-from frerec.data.audit.findings import WARNING, Finding, percent
+from frerec.data.audit.areas import Auc, as_dict, class_aucs, telling
+from frerec.data.audit.findings import WARNING, Finding, first, percent
 from frerec.data.audit.measures import HIGH_BAND, blockiness, high_share, specks
 from frerec.data.manifest import Manifest
 from frerec.data.stack import ImageStack
@@ -68,9 +68,8 @@ def spectra(
         "high_band": f"radius of at least {HIGH_BAND} of the Nyquist radius",
         "classes": {},
     }
-    aucs = {
-        name: class_aucs(measured[name].to_numpy(), labels, manifest.classes) for name in _MEASURES
-    }
+    numbers = {name: measured[name].to_numpy() for name in _MEASURES}
+    aucs = class_aucs(numbers, labels, manifest.classes)
     for position, name in enumerate(manifest.classes):
         of_class = measured[labels == position]
         report["classes"][name] = {
@@ -155,7 +154,7 @@ def _by_class(
         if n_classes == 2:  # the other class says the same
             strong = strong[:1]
         if strong:
-            told = ", ".join(f"{name} ({area})" for name, area in strong)
+            told = first([f"{name} ({area})" for name, area in strong])
             number = int(measured[key].notna().sum())
             message = (
                 f"{words} alone tells from the rest: {told}; {number:,} images measured. It can "

@@ -14,6 +14,7 @@ from frerec.data.audit.report import report
 from frerec.data.audit.spectra import spectra
 from frerec.data.audit.verdicts import duplicate_findings, image_findings, leak_findings
 from frerec.data.manifest import Manifest
+from frerec.data.perceptual import NearPairs
 from frerec.data.stack import ImageStack
 
 
@@ -44,6 +45,7 @@ def audit(
     stack: ImageStack,
     *,
     near_distance: int,
+    near: NearPairs | None = None,
     skipped: Sequence[tuple[str, str]] = (),
     missing: Sequence[str] = (),
     resizing: Mapping[str, Any] | None = None,
@@ -58,7 +60,8 @@ def audit(
     - `dataset`, `images`, `image_size` [C, H, W], `resizing` as given, `classes` in order, `counts`
       {class: {split: n}}; a blank split is called `none`;
     - `warnings`: a list of {`code`, `level` (`warning` or `note`), `message`}, see `findings`;
-    - `missing`: names; `skipped`: {name: reason};
+    - `missing`: names; `skipped`: {name: reason}; like the pairs, and unlike all else here, these
+      name images, and so patients where the publisher put their ids into paths;
     - `patients`: `images_with_known_patient`, `patients`, `by_class_and_split` (a number, or
       `not known`), `in_two_splits`, `images_of_those`, `by_splits`;
     - `duplicates`: `near_distance`, `complete`, `exact` and `near` (each `pairs`,
@@ -67,16 +70,20 @@ def audit(
       `also_in_train` {val or test: {exact or near: {class: images}}}, where an image that is both
       counts as exact;
     - `encodings`: {fact: {`by_label` and `by_split`: `counts` {group: {value: n}}, `cramers_v`,
-      `p`, `strong`}} for format, mode, bits, quality (of JPEGs), size and resizing; `sizes`
-      {class: {height, width, aspect, scale: {min, median, max}; `auc`: {area, aspect}}};
+      `total_variation` {group: distance from the rest}, `p`, `strong`}} for format, mode, bits,
+      quality (of JPEGs), size and resizing; `sizes` {class: {height, width, aspect, scale: {min,
+      median, max}; `auc`: {area, aspect}}};
     - `spectra`: `images`, `high_band`, `classes` {class: {`images`, quartiles of `high_share`,
-      `specks` and `blockiness`, `speckled`, `blocks_measured`, `auc` {measure: {value, low, high,
-      strong}}}}.
+      `specks` and `blockiness`, `speckled`, `blocks_measured`, `auc` {measure}}}.
+
+    An `auc` is {value, low, high, p, strong}. Every `p` is corrected for the number of tests, see
+    `significance`.
 
     Args:
         manifest: N images with all `manifest.FACTS` but `hash`.
         stack: the same images, in the same order, after resizing.
         near_distance: most bits of 256 that near-duplicates differ in.
+        near: what `find_near_pairs` found in this manifest at this distance; None to search.
         skipped: images that could not be used: name and reason.
         missing: names of images that are listed but do not exist.
         resizing: how images were resized, for the record.
@@ -84,7 +91,7 @@ def audit(
         seed: of their choice.
         progress: show bars on stderr; None for only on a terminal.
     """
-    duplicates = find_duplicates(manifest, near_distance, progress=progress)
+    duplicates = find_duplicates(manifest, near_distance, near=near, progress=progress)
     stored, of_encodings = encodings(manifest)
     measured, of_spectra = spectra(
         manifest, stack, per_class=per_class, seed=seed, progress=progress

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from frerec.data.audit.duplicates import EXACT, NEAR, Duplicates
-from frerec.data.audit.findings import NOTE, WARNING, Finding, count, listed, percent
+from frerec.data.audit.findings import NOTE, WARNING, Finding, count, first, listed, percent
 from frerec.data.audit.patients import known_patients, patients
 from frerec.data.manifest import SPLITS, Manifest
 from frerec.data.perceptual import PAIR_LIMIT
@@ -16,11 +16,12 @@ _KEYS = {EXACT: "data.leaks", NEAR: "data.near_duplicates"}
 _CONFLICTS = {
     EXACT: (
         "identical images",
-        "one of the labels is wrong; correct them, or leave the images out",
+        "one of the labels is wrong; correct them, or leave the images out; they are in "
+        "duplicates.csv",
     ),
     NEAR: (
         "near-duplicates",
-        "wrong labels, or pictures that only look alike; see the pairs",
+        "wrong labels, or pictures that only look alike; they are in duplicates.csv",
     ),
 }
 
@@ -94,16 +95,16 @@ def image_findings(
     found = []
     for code, names, why in (
         ("missing", list(missing), "listed but not there"),
-        ("skipped", list(skipped), "unreadable or too small"),
+        ("skipped", list(skipped), "unreadable or not usable"),
     ):
         if names:
-            message = f"{count(len(names), 'image')} left out, {why}; the first: {names[0]}"
+            message = f"{count(len(names), 'image')} left out, {why}; see {code} in summary.json"
             found.append(Finding(code, WARNING, message))
     counts = manifest.counts()
     for split in [s for s in SPLITS if counts[s].any()]:
         empty = [name for name in manifest.classes if not counts.loc[name, split]]
         if empty:
-            message = f"{split} has no images of {', '.join(empty)}; give or cut other splits"
+            message = f"{split} has no images of {first(empty)}; give or cut other splits"
             found.append(Finding("empty_class", WARNING, message))
     flat = np.flatnonzero(manifest.table["phash"] == "")
     if len(flat):

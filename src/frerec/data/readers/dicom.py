@@ -3,7 +3,10 @@
 The order of PS3.3 C.11: stored value, without the bits above BitsStored; rescale or modality LUT;
 first VOI LUT, else first window (linear, linear exact or sigmoid); MONOCHROME1 inverted. Whatever
 range the VOI stage can put out becomes [0, 1], so the window's ends are 0 and 1 exactly. Without a
-VOI stage, or with `dicom_window=full`, the ends are those of the range that BitsStored can hold.
+VOI stage, or with `dicom_window=full`, the ends are those of the range that BitsStored can hold;
+but without one, grey frames of the modalities whose numbers have no unit of their own (MR, PT, NM)
+are read from their minimum to their `mri_percentile`, as other MRI is, and have 32 native bits. CT
+without a window keeps the full range: its numbers are Hounsfield units.
 [ours] A VOI LUT wins over a window, as in pydicom; palettes of 16 bits keep their high byte;
 padding values, presentation states, overlays and ICC profiles are ignored.
 
@@ -34,8 +37,15 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import STR_VR
 
-from frerec.data.address import MEMBER_LIMIT, Blob
-from frerec.data.readers.dicom_levels import grey_levels, is_eight_bit, palette_colours
+from frerec.data.address import IMAGE_MEMBER_LIMIT, Blob
+from frerec.data.readers.dicom_levels import (
+    grey_levels,
+    has_own_range,
+    is_eight_bit,
+    own_levels,
+    palette_colours,
+)
+from frerec.data.readers.dicom_magic import starts_dicom
 from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, full_scale
 from frerec.errors import DataError
 
@@ -46,7 +56,13 @@ _PALETTE_PARTS = [f"{c}PaletteColorLookupTable" for c in ("Red", "Green", "Blue"
 _TAGS = [
     Tag(keyword)
     for keyword in (
-        *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
+        *(
+            "Modality",
+            "SamplesPerPixel",
+            "PhotometricInterpretation",
+            "PlanarConfiguration",
+            "NumberOfFrames",
+        ),
         *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
         *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence"),
         *("WindowCenter", "WindowWidth", "VOILUTFunction"),
@@ -66,6 +82,8 @@ def header(blob: Blob, index: str, options: ReadOptions) -> ImageHeader:
         bits = 16 if ds.BitsStored <= 16 else 32
         if mode == _PALETTE or (mode in _COLOUR and ds.BitsStored == 8):
             bits = 8
+        elif mode in _GREY and has_own_range(ds, options):
+            bits = 32
         elif mode in _GREY and ds.BitsStored <= 8:
             table = grey_levels(np.arange(2**ds.BitsStored), ds, options)
             bits = 8 if is_eight_bit(table) else 16
@@ -82,6 +100,8 @@ def pixels(blob: Blob, index: str, options: ReadOptions) -> np.ndarray:
     patterns = values.view(values.dtype.str.replace("i", "u")) & largest
     if ds.PhotometricInterpretation in _COLOUR:
         return full_scale(patterns, largest)
+    if has_own_range(ds, options):
+        return own_levels(patterns, ds, options)
     if ds.BitsStored > 16:
         return np.asarray(grey_levels(patterns.astype(np.int64), ds, options), dtype=np.float32)
     table = grey_levels(np.arange(largest + 1), ds, options)
@@ -167,7 +187,7 @@ def _inflated(file: BinaryIO) -> BinaryIO:
     head = file.read(2**12)
     file.seek(0)
     start = head.find(DeflatedExplicitVRLittleEndian.encode())
-    if head[128:132] != b"DICM" or start < 0:
+    if not starts_dicom(head) or start < 0:
         return file
     # Group 2 is never deflated; its length is its first element, at 132 (PS3.10, 7.1).
     end = 144 + struct.unpack_from("<I", head, 140)[0]
@@ -175,9 +195,9 @@ def _inflated(file: BinaryIO) -> BinaryIO:
         raise ValueError("deflated, but its group 2 does not say where that begins")
     body = file.read()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = inflater.decompress(body[end:], MEMBER_LIMIT)
+    plain = inflater.decompress(body[end:], IMAGE_MEMBER_LIMIT)
     if inflater.unconsumed_tail:
-        raise ValueError(f"inflates to more than the limit of {MEMBER_LIMIT} bytes")
+        raise ValueError(f"inflates to more than the limit of {IMAGE_MEMBER_LIMIT} bytes")
     syntax = ExplicitVRLittleEndian.encode().ljust(len(DeflatedExplicitVRLittleEndian), b"\0")
     meta = body[:end].replace(DeflatedExplicitVRLittleEndian.encode(), syntax)
     return io.BytesIO(meta + plain)

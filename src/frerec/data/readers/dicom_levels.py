@@ -8,22 +8,21 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_windowing
 
-from frerec.data.readers.policy import ReadOptions
+from frerec.data.readers.policy import ReadOptions, own_limits, scale_to
+
+ARBITRARY_UNITS = ("MR", "PT", "NM")
+"""Modalities whose numbers depend on scanner and protocol, not on the tissue alone [ours]."""
 
 
 def grey_levels(patterns: np.ndarray, ds: Dataset, options: ReadOptions) -> np.ndarray:
     """Bit patterns of stored values, integers from 0, as brightness in [0, 1], float64."""
-    span = 2**ds.BitsStored
-    first = -span // 2 if ds.get("PixelRepresentation") == 1 else 0
-    values = _rescaled(np.where(patterns >= span + first, patterns - span, patterns), ds)
+    span, first = _stored_range(ds)
+    values = _rescaled(_signed(patterns, ds), ds)
     grey: np.ndarray
     if options.dicom_window == "voi" and ds.get("VOILUTSequence"):
         item = ds.VOILUTSequence[0]
         grey = _looked_up(values, item, ds) / _largest(item)
-    elif options.dicom_window == "voi" and None not in (
-        ds.get("WindowCenter"),
-        ds.get("WindowWidth"),
-    ):
+    elif options.dicom_window == "voi" and _has_window(ds):
         grey = _windowed(values, ds)
     elif ds.get("ModalityLUTSequence"):
         grey = values / _largest(ds.ModalityLUTSequence[0])
@@ -35,6 +34,41 @@ def grey_levels(patterns: np.ndarray, ds: Dataset, options: ReadOptions) -> np.n
     if not np.isfinite(grey).all():
         raise ValueError("rescale or window are not finite numbers")
     return 1 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
+def has_own_range(ds: Dataset, options: ReadOptions) -> bool:
+    """Whether grey frames are read on their own range, since nothing else says what is bright."""
+    arbitrary = str(ds.get("Modality") or "").upper() in ARBITRARY_UNITS
+    voi = ds.get("VOILUTSequence") or _has_window(ds)
+    return arbitrary and not voi and options.dicom_window == "voi"
+
+
+def own_levels(patterns: np.ndarray, ds: Dataset, options: ReadOptions) -> np.ndarray:
+    """A whole frame's bit patterns as brightness on its own range, float32 in [0, 1].
+
+    Raises:
+        ValueError: all the same.
+    """
+    values = _rescaled(_signed(patterns, ds), ds)
+    grey = scale_to(values, *own_limits(values, options.mri_percentile))
+    return 1 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
+def _stored_range(ds: Dataset) -> tuple[int, int]:
+    """How many values BitsStored can hold, and the least of them."""
+    span = 2**ds.BitsStored
+    return span, -span // 2 if ds.get("PixelRepresentation") == 1 else 0
+
+
+def _signed(patterns: np.ndarray, ds: Dataset) -> np.ndarray:
+    """The values that bit patterns stand for, int64."""
+    span, first = _stored_range(ds)
+    values = patterns.astype(np.int64)
+    return np.where(values >= span + first, values - span, values)
+
+
+def _has_window(ds: Dataset) -> bool:
+    return None not in (ds.get("WindowCenter"), ds.get("WindowWidth"))
 
 
 def _rescaled(stored: np.ndarray, ds: Dataset) -> np.ndarray:
@@ -49,6 +83,8 @@ def _rescaled(stored: np.ndarray, ds: Dataset) -> np.ndarray:
 
 def _windowed(values: np.ndarray, ds: Dataset) -> np.ndarray:
     """The window's function (PS3.3 C.11.2.1.2 and 3), its output range as [0, 1]."""
+    if not ds.get("VOILUTFunction"):  # of type 3: empty means absent, which means LINEAR
+        ds.VOILUTFunction = "LINEAR"
     try:
         with np.errstate(over="ignore"):
             darkest, brightest = apply_windowing(np.array([-np.inf, np.inf]), ds)

@@ -8,8 +8,9 @@ from typing import TypeVar, cast
 import numpy as np
 from torch import Tensor
 
-from frerec.data.address import Address, address_of
-from frerec.data.readers.policy import ImageHeader, Reader, ReadOptions, to_tensor
+from frerec.data.address import Address, address_of, suffix_of
+from frerec.data.readers.dicom_magic import is_dicom
+from frerec.data.readers.policy import ImageHeader, Reader, ReadOptions, to_tensor, to_unit
 from frerec.errors import ConfigError, DataError
 
 _T = TypeVar("_T")
@@ -22,7 +23,6 @@ _BY_SUFFIX = {
     ".mat": "matlab",
     ".npz": "npz",
 }
-_DICOM_MAGIC = (128, b"DICM")
 
 
 def read_header(
@@ -49,17 +49,7 @@ def read_pixels(address: Path | str | Address, *, options: ReadOptions | None = 
         DataError: missing, truncated, no image, too many pixels, several pages, an encoding without
             an agreed range (CMYK, signed or 32-bit integers), values that are not finite.
     """
-    address, options = address_of(address), options or ReadOptions()
-
-    def decode() -> np.ndarray:
-        pixels = _reader(address).pixels(address.blob, address.index, options)
-        if options.crop == "retina":
-            from frerec.data.retina import crop_to_retina
-
-            pixels = crop_to_retina(pixels)
-        return pixels
-
-    return _guarded(address, decode)
+    return to_unit(_decode(address, options)[0])
 
 
 def read_image(
@@ -79,19 +69,40 @@ def read_image(
         DataError: as `read_pixels`.
         ConfigError: `channels` is neither 1 nor 3.
     """
+    return read_described(address, channels=channels, options=options)[0]
+
+
+def read_described(
+    address: Path | str | Address, *, channels: int, options: ReadOptions | None = None
+) -> tuple[Tensor, bool]:
+    """`read_image`, and whether `options.crop` cut the image; it takes some images whole."""
     if channels not in (1, 3):
         raise ConfigError(f"channels={channels}: images have 1 (grey) or 3 (colour) channels")
-    return to_tensor(read_pixels(address, options=options), channels)
+    pixels, cropped = _decode(address, options)
+    return to_tensor(pixels, channels), cropped
+
+
+def _decode(address: Path | str | Address, options: ReadOptions | None) -> tuple[np.ndarray, bool]:
+    """What the reader gives, cropped where asked for and possible, and whether it was."""
+    address, options = address_of(address), options or ReadOptions()
+
+    def task() -> tuple[np.ndarray, bool]:
+        pixels = _reader(address).pixels(address.blob, address.index, options)
+        if options.crop != "retina":
+            return pixels, False
+        from frerec.data.retina import crop_to_retina
+
+        return crop_to_retina(pixels)
+
+    return _guarded(address, task)
 
 
 def _reader(address: Address) -> Reader:
     """The module for a file, by its suffix, and by its first bytes where that says nothing."""
     name = address.blob.filename.lower()
     module = next((m for suffix, m in _BY_SUFFIX.items() if name.endswith(suffix)), None)
-    if module is None and ("." not in name or name.rpartition(".")[2].isdecimal()):  # or a UID
-        offset, magic = _DICOM_MAGIC
-        with address.blob.stream() as file:
-            module = "dicom" if file.read(offset + len(magic))[offset:] == magic else None
+    if module is None and not suffix_of(name) and is_dicom(address.blob):
+        module = "dicom"
     return cast(Reader, importlib.import_module(f"frerec.data.readers.{module or 'pillow'}"))
 
 

@@ -26,7 +26,7 @@ NUMBERS_LIMIT = 2**24
 """Most elements that the functions for labels read."""
 
 _CHUNK_LIMIT = 2**30
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def header(blob: Blob, index: str, options: ReadOptions) -> ImageHeader:
@@ -108,7 +108,7 @@ def _dataset(blob: Blob, name: str) -> Iterator[Any]:
 
 def _check_version(blob: Blob, head: bytes) -> None:
     """Raise DataError where the first bytes are not those of HDF5."""
-    if any(head.startswith(_SIGNATURE, at) for at in (0, 512, 1024, 2048)):
+    if any(head.startswith(SIGNATURE, at) for at in (0, 512, 1024, 2048)):
         return
     old = head.startswith(b"MATLAB 5.0 MAT-file") or head[124:128] in (b"\0\1IM", b"\1\0MI")
     what = "a MATLAB file before version 7.3" if old else "not a MATLAB 7.3 (HDF5) file"

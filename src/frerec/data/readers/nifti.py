@@ -75,9 +75,13 @@ def _check_slice(blob: Blob, index: str, layout: Layout, options: ReadOptions) -
             f"{blob.name}: a volume of {depth} axial slices; name one of them, "
             f"{blob.filename}::{slice_index(0)} to {blob.filename}::{last}"
         )
-    if not (index.isascii() and index.isdecimal()) or parse_index(index) >= depth:
+    try:
+        k = parse_index(index)
+    except ValueError:
+        k = depth
+    if k >= depth:
         raise DataError(
             f"{blob.name}::{index}: no such slice; expected a number from {slice_index(0)} to "
             f"{last}"
         )
-    return parse_index(index)
+    return k

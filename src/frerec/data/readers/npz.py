@@ -13,8 +13,8 @@ threads, decompress it once; a row further back than that starts again from the 
 import numpy as np
 
 from frerec.data.address import Blob
-from frerec.data.readers.npz_array import LARGEST, Array, array_names, array_of, damaged
-from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, full_scale
+from frerec.data.readers.npz_array import Array, array_names, array_of, damaged
+from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, unit_floats
 from frerec.errors import DataError
 
 
@@ -32,14 +32,7 @@ def pixels(blob: Blob, index: str, options: ReadOptions) -> np.ndarray:
     values = array.read(row)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
-    if array.dtype.kind == "u":
-        return full_scale(values, LARGEST[array.dtype.name])
-    if not np.isfinite(values).all():
-        raise ValueError("floating-point pixels that are not finite")
-    if values.min() < 0 or values.max() > 1:
-        low, high = float(values.min()), float(values.max())
-        raise ValueError(f"floating-point pixels from {low:g} to {high:g}, expected [0, 1]")
-    return values.astype(np.float32)
+    return values if array.dtype.kind == "u" else unit_floats(values)
 
 
 def row_bytes(blob: Blob, index: str) -> bytes:

@@ -1,6 +1,9 @@
 """PNG, JPEG and TIFF through Pillow: 1 to 16 bits, grey or colour, and 32-bit floating point.
 
 MinIsWhite is inverted; the EXIF orientation is applied; a file with more than one page is refused.
+So are signed and 32-bit integers in TIFF: writers agree neither on what their zero means (black,
+the middle, 0 HU) nor on the number that is white, so no division would be right for all of them.
+16-bit colour keeps its depth through torchvision (PNG) and `tiff16`.
 """
 
 from collections.abc import Iterator
@@ -12,7 +15,8 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from frerec.data.address import Blob
 from frerec.data.readers.jpeg_quality import jpeg_quality
-from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, full_scale
+from frerec.data.readers.policy import ImageHeader, ReadOptions, check_pixels, unit_floats
+from frerec.data.readers.tiff16 import sixteen_bit_colour
 from frerec.errors import DataError
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
@@ -23,13 +27,21 @@ _ORIENTATION = 0x0112
 
 
 def header(blob: Blob, index: str, options: ReadOptions) -> ImageHeader:
-    """See `policy.Reader`."""
-    with _opened(blob, index, options) as image:
+    """See `policy.Reader`; of a PNG or JPEG in an archive, only its beginning is decompressed."""
+    with _opened(blob, index, options, header_only=True) as image:
         bits, colour = _depth(image)
         width, height = image.size
+        orientation = 1
         # A PNG would have to be decoded to look for EXIF behind its pixels.
-        has_exif = image.format == "JPEG" or "exif" in image.info
-        if has_exif and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        if image.format == "JPEG" or "exif" in image.info:
+            orientation = image.getexif().get(_ORIENTATION, 1)
+        elif isinstance(image, TiffImagePlugin.TiffImageFile):
+            orientation = image.tag_v2.get(_ORIENTATION, 1)
+            # Not `image.size`, which versions of Pillow turn, or do not.
+            width, height = (
+                image.tag_v2[t] for t in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH)
+            )
+        if orientation in (5, 6, 7, 8):
             width, height = height, width
         tables = getattr(image, "quantization", None)
         quality = jpeg_quality(tables) if image.format == "JPEG" and tables else None
@@ -39,20 +51,28 @@ def header(blob: Blob, index: str, options: ReadOptions) -> ImageHeader:
 
 def pixels(blob: Blob, index: str, options: ReadOptions) -> np.ndarray:
     """See `policy.Reader`."""
+    if not index and _front_is_cheap(blob):
+        header(blob, index, options)  # its size, before all of it is decompressed
     with _opened(blob, index, options) as image:
         values = _pixels(image, blob)
         return _orient(values, int(image.getexif().get(_ORIENTATION, 1)))
 
 
 @contextmanager
-def _opened(blob: Blob, index: str, options: ReadOptions) -> Iterator[Image.Image]:
+def _opened(
+    blob: Blob, index: str, options: ReadOptions, *, header_only: bool = False
+) -> Iterator[Image.Image]:
     """Open a file that is one image, within the limit."""
     if index:
         raise DataError(f"{blob.name}::{index}: this file is one image; leave ::{index} out")
+    front = header_only and _front_is_cheap(blob)
     try:
         # A file object, not a name: Pillow maps named TIFFs into memory and then gets the
         # orientation of some of them wrong.
-        with blob.open() as file, Image.open(file, formats=_FORMATS) as image:
+        with (
+            blob.stream() if front else blob.open() as file,
+            Image.open(file, formats=_FORMATS) as image,
+        ):
             check_pixels(blob.name, image.height, image.width, options)
             yield image
     except UnidentifiedImageError:
@@ -60,6 +80,14 @@ def _opened(blob: Blob, index: str, options: ReadOptions) -> Iterator[Image.Imag
             f"{blob.name}: not a PNG, JPEG or TIFF image that can be read (up to 16 bits, or "
             f"32-bit floating point, one page); replace it, or leave it out with data.on_error=skip"
         ) from None
+
+
+def _front_is_cheap(blob: Blob) -> bool:
+    """Whether this is a PNG or a JPEG in an archive, whose header is read without seeking."""
+    if not blob.member:
+        return False
+    with blob.stream() as file:
+        return file.read(4).startswith((b"\x89PNG", b"\xff\xd8"))
 
 
 def _depth(image: Image.Image) -> tuple[int, bool]:
@@ -71,12 +99,12 @@ def _depth(image: Image.Image) -> tuple[int, bool]:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
         kind = image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
-        if max(bits) > 8 and len(bits) > 1:
-            raise ValueError("16-bit colour TIFF; convert it to 16-bit PNG")
         if 2 in kind:
             raise ValueError("signed integers have no agreed range; convert to unsigned 16 bits")
         if mode in _GREY_16 and max(bits) != 16:
             raise ValueError(f"{max(bits)} bits per sample; convert to 8 or 16 bits")
+        if mode in _COLOUR_8 and max(bits) > 8:
+            return 16, True
     if mode in _GREY_8:
         return 8, False
     if mode in _GREY_16:
@@ -106,39 +134,35 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _pixels(image: Image.Image, blob: Blob) -> np.ndarray:
-    """The decoded pixels: float32 [H, W] or [H, W, 3] in [0, 1], not yet oriented."""
+    """The decoded pixels, not yet oriented: uint8, uint16 or float32, as `policy.Reader` says."""
     bits, colour = _depth(image)
     if bits == 8:
         image.load()
         mode = "RGB" if colour else "L"
-        return full_scale(np.asarray(image if image.mode == mode else image.convert(mode)), 255)
+        return np.asarray(image if image.mode == mode else image.convert(mode))
     if bits == 32:
-        values = np.asarray(image)
-        if not np.isfinite(values).all():
-            raise ValueError("floating-point pixels that are not finite")
-        if values.min() < 0 or values.max() > 1:
-            low, high = float(values.min()), float(values.max())
-            raise ValueError(f"floating-point pixels from {low:g} to {high:g}, expected [0, 1]")
-        return values.astype(np.float32)
+        return unit_floats(np.asarray(image))
     if _raw_mode(image).startswith(("RGB", "LA")):
         return _sixteen_bit_png(image, blob, colour)
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return np.asarray(image).astype(np.uint16)
+    if colour:
+        return sixteen_bit_colour(image)
     values = np.asarray(image).astype(np.uint16)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        white_is_zero = image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-        values = 65535 - values if white_is_zero else values
-    return full_scale(values, 65535)
+    white_is_zero = image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    return 65535 - values if white_is_zero else values
 
 
 def _sixteen_bit_png(image: Image.Image, blob: Blob, colour: bool) -> np.ndarray:
-    """Decode 16-bit colour or grey-alpha PNGs through torchvision, at full depth."""
+    """Decode 16-bit colour or grey-alpha PNGs through torchvision, at full depth, uint16."""
     from torchvision.io import ImageReadMode, decode_png  # type: ignore[import-untyped]
 
     data = torch.frombuffer(bytearray(blob.read()), dtype=torch.uint8)
-    values = decode_png(data, mode=ImageReadMode.UNCHANGED).numpy()
+    values: np.ndarray = decode_png(data, mode=ImageReadMode.UNCHANGED).numpy()
     if values.shape[1:] != (image.height, image.width) or values.dtype != np.uint16:
         raise ValueError("16-bit PNG decoded to another size or depth than its header says")
     image.load()  # EXIF may come after the pixels
-    return full_scale(values[:3].transpose(1, 2, 0) if colour else values[0], 65535)
+    return values[:3].transpose(1, 2, 0) if colour else values[0]
 
 
 def _orient(values: np.ndarray, orientation: int) -> np.ndarray:

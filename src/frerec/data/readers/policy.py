@@ -6,11 +6,17 @@ depend on what else is in the data set, and stretches an image only where its nu
 ========================  ==========================================================================
 photographs, radiographs  PNG, JPEG, TIFF, npz: the integer over the largest that its depth can
                           hold, 255 for up to 8 bits and 65535 for 16. Nothing is stretched.
-                          Floating-point TIFFs must lie in [0, 1] already.
-radiographs in DICOM      rescale slope and intercept (or modality LUT), then the file's first VOI
+                          Floating-point pixels must lie in [0, 1] already. Signed and 32-bit
+                          integers are refused: what their zero and their largest number mean is
+                          not agreed, and a guess would change contrast from file to file.
+radiographs, CT in DICOM  rescale slope and intercept (or modality LUT), then the file's first VOI
                           window or LUT, whose output range becomes [0, 1]; without one, or with
-                          `dicom_window=full`, the range that BitsStored can hold. MONOCHROME1 is
-                          inverted. Overlays are ignored.
+                          `dicom_window=full`, the range that BitsStored can hold, so that a CT
+                          without a window is grey and flat, but its numbers keep their unit.
+                          MONOCHROME1 is inverted. Overlays are ignored.
+MRI, PET and nuclear      the same where the file has a window or LUT, or with
+medicine in DICOM         `dicom_window=full`. Without, as other MRI: the frame's own range. (MR
+(Modality MR, PT, NM)     fills a few hundred of its 65,536 numbers: by them it would be black.)
 MRI (NIfTI, MATLAB)       arbitrary units, so from the acquisition's own minimum, 0, to its own
                           `mri_percentile`, 1, clipped; the acquisition is the volume of a NIfTI
                           file and the slice of a `.mat` file.
@@ -36,7 +42,8 @@ about 179 million, stays in force above it."""
 
 DICOM_WINDOWS = ("voi", "full")
 CROPS = ("retina",)
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,11 @@ class Reader(Protocol):
         ...
 
     def pixels(self, blob: Blob, index: str, options: ReadOptions) -> np.ndarray:
-        """The decoded image: float32 [H, W] or [H, W, 3] in [0, 1], by the policy."""
+        """The decoded image [H, W] or [H, W, 3], by the policy.
+
+        float32 in [0, 1], or uint8 or uint16, which `to_unit` divides by 255 or 65535: a large
+        photograph is cropped first.
+        """
         ...
 
 
@@ -121,9 +132,28 @@ def check_pixels(name: str, height: int, width: int, options: ReadOptions) -> No
 
 
 def full_scale(values: np.ndarray, largest: int) -> np.ndarray:
-    """Integers over the largest that their depth can hold, float32 in [0, 1]."""
-    scaled: np.ndarray = np.divide(values, largest, dtype=np.float32)
+    """Integers over the largest that their depth can hold, float32 in [0, 1], rows first."""
+    scaled: np.ndarray = np.divide(values, largest, dtype=np.float32, order="C")
     return scaled
+
+
+def to_unit(pixels: np.ndarray) -> np.ndarray:
+    """What a reader gives as float32 in [0, 1]."""
+    return full_scale(pixels, np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else pixels
+
+
+def unit_floats(values: np.ndarray) -> np.ndarray:
+    """Floating-point pixels that lie in [0, 1] already, as float32.
+
+    Raises:
+        ValueError: they do not, or are not finite.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError("floating-point pixels that are not finite")
+    if values.min() < 0 or values.max() > 1:
+        low, high = float(values.min()), float(values.max())
+        raise ValueError(f"floating-point pixels from {low:g} to {high:g}, expected [0, 1]")
+    return values.astype(np.float32)
 
 
 def own_limits(values: np.ndarray, percentile: float) -> tuple[float, float]:
@@ -153,11 +183,12 @@ def scale_to(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def to_tensor(pixels: np.ndarray, channels: int) -> Tensor:
-    """Pixels [H, W] or [H, W, 3] as a float32 tensor [channels, H, W], channels 1 or 3."""
+    """What a reader gives as a new float32 tensor [channels, H, W], channels 1 or 3."""
     if pixels.ndim == 2:
-        pixels = np.broadcast_to(pixels, (channels, *pixels.shape))
+        image = np.repeat(to_unit(pixels)[None], channels, axis=0)
     elif channels == 1:
-        pixels = np.clip(pixels @ _LUMA, 0, 1)[None]
-    else:
-        pixels = pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32).copy())
+        image = np.clip(to_unit(pixels) @ LUMA, 0, 1)[None]
+    else:  # planes first, then floats, which are four times as large
+        planes = pixels.transpose(2, 0, 1)
+        image = np.array(planes, order="C") if planes.dtype.kind == "f" else to_unit(planes)
+    return torch.from_numpy(image)

@@ -9,7 +9,14 @@ import pandas as pd
 
 from frerec.data.manifest import Manifest
 from frerec.data.sources.chexpert_labels import LabelPolicy, check_view
-from frerec.data.sources.layout import locate, one_of, require_some, unexpected
+from frerec.data.sources.layout import (
+    by_filename,
+    locate,
+    one_of,
+    published,
+    require_some,
+    unexpected,
+)
 from frerec.data.tree import Tree, open_tree, read_table
 from frerec.errors import DataError
 
@@ -17,6 +24,7 @@ URL = "https://stanfordmlgroup.github.io/competitions/chexpert/"
 TEST_TABLES = ("test.csv", "test_labels.csv")
 _LAYOUT = "train.csv, valid.csv, train/patient00001/study1/view1_frontal.jpg, ..., valid/..."
 _PATH = r"^(?:.*/)?(?P<place>(?:train|valid|test)/(?P<tail>patient(?P<patient>\d+)/[^/]+/[^/]+))$"
+_BATCH = r"CheXpert-v1\.0 batch [^/]*/.*"
 _SIDE, _PROJECTION = "Frontal/Lateral", "AP/PA"
 
 _log = logging.getLogger(__name__)
@@ -68,14 +76,15 @@ class ChexpertSource:
                 understood; nothing left after the choices.
         """
         tree = open_tree(self.root)
-        found: dict[str, str] = {}
         parts, listed = [], 0
         for name, split in self._tables(tree).items():
             rows = self._rows(tree, name).assign(split=split)
             listed += len(rows)
             rows = rows[rows["label"] != ""]
             if not any(image in tree for image in rows["image"]):  # not merged: look everywhere
-                found = found or {_tail(image): image for image in tree.files()}
+                wanted = dict.fromkeys(rows["tail"])
+                prefer = published(posixpath.dirname(name), _BATCH)
+                found = by_filename(tree, key=_tail, wanted=wanted, prefer=prefer)
                 places = zip(rows["tail"], rows["image"], strict=True)
                 rows = rows.assign(image=[found.get(tail, image) for tail, image in places])
             parts.append(rows)

@@ -8,23 +8,21 @@ from pathlib import Path, PurePosixPath
 from frerec.data.address import SEPARATOR
 from frerec.data.manifest import Manifest
 from frerec.data.parallel import in_threads
-from frerec.data.readers.dicom import read_tags
+from frerec.data.readers.dicom_magic import is_dicom
 from frerec.data.sources.dicom_labels import (
     DICOM_SUFFIXES,
-    LabelTable,
     labels_by_folder,
     labels_by_table,
 )
+from frerec.data.sources.dicom_tags import DicomTags, Tags
+from frerec.data.sources.label_table import LabelTable
 from frerec.data.sources.layout import one_of
 from frerec.data.tree import Tree, open_tree
 from frerec.errors import DataError
 
 PATIENT_TAGS = ("PatientID", "StudyInstanceUID", "none")
-_TAGS = ("SOPInstanceUID", "ViewPosition", "Modality", "NumberOfFrames")
-_PREAMBLE, _MAGIC = 128, b"DICM"
 
 _log = logging.getLogger(__name__)
-Tags = Mapping[str, str]
 
 
 class DicomFolderSource:
@@ -32,13 +30,14 @@ class DicomFolderSource:
 
     Files named `.dcm` or `.dicom` are taken to be DICOM; files without a suffix (or whose name is
     a UID) are where `DICM` stands at byte 128. Of each labelled file a few tags are read, not the
-    pixels. The patient is PatientID, kept only as a pseudonym; a file where it is blank stands
-    alone, and how many there are is logged.
+    pixels. The patient is PatientID, only ever handled as a pseudonym; a file where it is blank
+    stands alone, and how many there are is logged.
 
     Args:
         root: the folder or zip archive.
         labels: `folder` for `CLASS/...` or `SPLIT/CLASS/...`, else a CSV file's name.
-        image_column, label_column, split_column, label_map: see `dicom_labels.LabelTable`.
+        image_column, label_column, split_column, label_map: see `label_table.LabelTable`; a line
+            may name its file by SOPInstanceUID, too.
         view: `all`, or the ViewPosition to keep (`PA`, `AP`, `LL`, ..., any case), or several.
         modalities: of Modality, such as `CR` and `DX`; None for all.
         frames: of a file of many: `refuse`, `first`, or `all`, each an image of the same patient.
@@ -47,6 +46,8 @@ class DicomFolderSource:
         on_error: `raise` at a file whose tags cannot be read, or `skip`: where its label is known
             it is kept, alone and whatever the view, to be skipped and listed when it is decoded.
         dataset: the name in the manifest.
+        cache_dir: where the tags are kept once read, see `DicomTags`; None reads them at every
+            start.
         progress: show a bar; None for only on a terminal.
     """
 
@@ -64,12 +65,13 @@ class DicomFolderSource:
         patient: str = "PatientID",
         on_error: str = "raise",
         dataset: str | None = None,
+        cache_dir: str | Path | None = None,
         progress: bool | None = None,
     ) -> None:
         one_of("frames", frames, ("refuse", "first", "all"))
         one_of("patient", patient, PATIENT_TAGS)
         one_of("on_error", on_error, ("raise", "skip"))
-        table = LabelTable(labels, image_column, label_column, split_column, label_map)
+        table = LabelTable(labels, image_column, label_column, split_column, None, label_map)
         self.root = root
         self.table = None if labels == "folder" else table
         self.wanted = {
@@ -80,6 +82,8 @@ class DicomFolderSource:
         self.patient = patient
         self.on_error = on_error
         self.dataset = dataset
+        folder = None if cache_dir is None else Path(cache_dir).expanduser()
+        self.cache = None if folder is None else folder / "dicom_tags.sqlite"
         self.progress = progress
 
     def read(self) -> Manifest:
@@ -87,8 +91,8 @@ class DicomFolderSource:
 
         Raises:
             DataError: no DICOM files; a label that cannot be told, see `dicom_labels`; a file that
-                is no DICOM file (unless skipped); a file of many frames, where they are refused; no
-                file with the view and modality.
+                is no DICOM file, or whose number of frames is not believed (unless skipped); a file
+                of many frames, where they are refused; no file with the view and modality.
         """
         tree = open_tree(self.root)
         files = self._dicom_files(tree)
@@ -97,27 +101,25 @@ class DicomFolderSource:
                 f"data.root={tree.name}: no DICOM files; expected {', '.join(DICOM_SUFFIXES)} or "
                 f"DICOM files without a suffix"
             )
-        known: dict[str, Tags | None] = {}
+        tags = DicomTags(tree, on_error=self.on_error, cache=self.cache, progress=self.progress)
         if self.table is None:
             labelled = labels_by_folder(tree, files)
         else:
-            labelled = labels_by_table(
-                tree, files, self.table, lambda n: self._uids(tree, n, known)
-            )
+            labelled = labels_by_table(tree, files, self.table, lambda n: _uids(tree, tags, n))
         there = set(files)
         named = [row.name for row in labelled if row.name in there]
-        self._read_tags(tree, named, known)
-        keep = [row for row in labelled if self._wanted(known.get(row.name))]
+        tags.read(named)
+        keep = [row for row in labelled if self._wanted(tags.get(row.name))]
         if not keep:
-            raise DataError(f"data.root={tree.name}: {self._none_left(known, named)}")
+            raise DataError(f"data.root={tree.name}: {self._none_left(tags, named)}")
         if len(keep) < len(labelled):
             why = ", ".join(f"{t} not {' or '.join(w)}" for t, w in self.wanted.items() if w)
             _log.info("%d of %d files left out: %s", len(labelled) - len(keep), len(labelled), why)
-        self._report_patients([tags for row in keep if (tags := known.get(row.name)) is not None])
+        self._report_patients([known for row in keep if (known := tags.get(row.name)) is not None])
         rows = [
-            (address, row.label, row.split, self._patient(known.get(row.name)))
+            (address, row.label, row.split, self._patient(tags.get(row.name)))
             for row in keep
-            for address in self._addresses(tree, row.name, known.get(row.name))
+            for address in self._addresses(tree, row.name, tags.get(row.name))
         ]
         images, labels, splits, groups = (list(column) for column in zip(*rows, strict=True))
         dataset = PurePosixPath(tree.name).stem if self.dataset is None else self.dataset
@@ -130,7 +132,7 @@ class DicomFolderSource:
         names = tree.files(suffixes=None)
         unsure = [name for name in names if _tells_nothing(name)]
         threads = in_threads(
-            lambda name: _is_dicom(tree, name),
+            lambda name: is_dicom(tree.blob(name)),
             unsure,
             total=len(unsure),
             what="looking for DICOM files",
@@ -140,42 +142,6 @@ class DicomFolderSource:
         dicom = {name for name, yes in zip(unsure, threads, strict=True) if yes}
         return [n for n in names if n in dicom or n.lower().endswith(DICOM_SUFFIXES)]
 
-    def _read_tags(self, tree: Tree, names: Sequence[str], known: dict[str, Tags | None]) -> None:
-        """Add the tags of files that are not known yet, None for files that cannot be read."""
-        keywords = (*_TAGS, *(() if self.patient == "none" else (self.patient,)))
-
-        def read(name: str) -> Tags | None:
-            try:
-                return read_tags(tree.blob(name), keywords)
-            except DataError:
-                if self.on_error == "raise":
-                    raise
-                return None
-
-        new = [name for name in dict.fromkeys(names) if name not in known]
-        tags = in_threads(
-            read,
-            new,
-            total=len(new),
-            what="reading DICOM tags",
-            unit="file",
-            progress=self.progress if new else False,
-        )
-        known.update(zip(new, tags, strict=True))
-
-    def _uids(self, tree: Tree, names: Sequence[str], known: dict[str, Tags | None]) -> list[str]:
-        """SOPInstanceUIDs, "" for files that cannot be read, which are named in the log."""
-        self._read_tags(tree, names, known)
-        unread = [tree.blob(name).name for name in names if known[name] is None]
-        if unread:
-            _log.warning(
-                "%d DICOM files cannot be read and are not listed by path, left out: %s%s",
-                len(unread),
-                ", ".join(unread[:3]),
-                ", ..." if len(unread) > 3 else "",
-            )
-        return [(known[name] or {}).get("SOPInstanceUID", "") for name in names]
-
     def _wanted(self, tags: Tags | None) -> bool:
         """Whether view and modality are those asked for; True where they are not known."""
         return tags is None or all(
@@ -183,12 +149,12 @@ class DicomFolderSource:
         )
 
     def _patient(self, tags: Tags | None) -> str:
-        return "" if tags is None or self.patient == "none" else tags[self.patient].strip()
+        return "" if tags is None or self.patient == "none" else tags[self.patient]
 
     def _addresses(self, tree: Tree, name: str, tags: Tags | None) -> list[str]:
         """The file's images: itself, or its frames, zero-padded in order."""
         address = tree.address(name)
-        frames = "" if tags is None else tags["NumberOfFrames"].strip()
+        frames = "" if tags is None else tags["NumberOfFrames"]
         count = int(frames) if frames.isdecimal() else 1
         if count < 2:
             return [address]
@@ -222,15 +188,29 @@ class DicomFolderSource:
                 self.patient,
             )
 
-    def _none_left(self, known: Mapping[str, Tags | None], names: Sequence[str]) -> str:
+    def _none_left(self, tags: DicomTags, names: Sequence[str]) -> str:
         """What was asked for and what was found instead."""
         parts = []
         for tag, wanted in self.wanted.items():
             if wanted is not None:
-                found = Counter((known[name] or {}).get(tag) or "blank" for name in names)
+                found = Counter((tags.get(name) or {}).get(tag) or "blank" for name in names)
                 listed = ", ".join(f"{value} {n}" for value, n in found.most_common(6))
                 parts.append(f"{tag} {' or '.join(wanted)} (found {listed or 'nothing'})")
         return f"no labelled file has {' and '.join(parts)}"
+
+
+def _uids(tree: Tree, tags: DicomTags, names: Sequence[str]) -> list[str]:
+    """SOPInstanceUIDs, "" for files that cannot be read, which are named in the log."""
+    tags.read(names)
+    unread = [tree.blob(name).name for name in names if tags.get(name) is None]
+    if unread:
+        _log.warning(
+            "%d DICOM files cannot be read and are not listed by path, left out: %s%s",
+            len(unread),
+            ", ".join(unread[:3]),
+            ", ..." if len(unread) > 3 else "",
+        )
+    return [(tags.get(name) or {}).get("SOPInstanceUID", "") for name in names]
 
 
 def _upper(values: str | Sequence[str]) -> tuple[str, ...]:
@@ -242,9 +222,3 @@ def _tells_nothing(name: str) -> bool:
     """Whether a name has no suffix, or only the last number of a UID; DICOMDIR is an index."""
     path = PurePosixPath(name)
     return path.name.upper() != "DICOMDIR" and (not path.suffix or path.suffix[1:].isdecimal())
-
-
-def _is_dicom(tree: Tree, name: str) -> bool:
-    """Whether the file says so after its preamble."""
-    with tree.blob(name).stream() as file:
-        return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC

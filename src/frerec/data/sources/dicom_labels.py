@@ -2,12 +2,14 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from frerec.data.pseudonyms import pseudonym
+from frerec.data.sources.label_table import LabelTable
 from frerec.data.sources.layout import SPLIT_NAMES
-from frerec.data.tree import Tree, read_table
+from frerec.data.tree import Tree
 from frerec.errors import DataError
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
@@ -23,26 +25,6 @@ class Labelled:
     name: str
     label: str
     split: str
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """Where the labels stand; as `CsvSource`, except how a file is named.
-
-    Attributes:
-        table: the CSV file, relative to the root.
-        image_column: a file's path, its name without folders, either with or without its suffix, or
-            its SOPInstanceUID.
-        label_column: must exist.
-        split_column: train, val, test or blank; the default `split` may be absent.
-        label_map: from labels to classes, None to leave out; it must cover all labels.
-    """
-
-    table: str
-    image_column: str = "image"
-    label_column: str = "label"
-    split_column: str | None = "split"
-    label_map: Mapping[str, str | None] | None = None
 
 
 def labels_by_folder(tree: Tree, files: Sequence[str]) -> list[Labelled]:
@@ -80,22 +62,24 @@ def labels_by_table(
 ) -> list[Labelled]:
     """One file a line. Files that no line names are left out and counted.
 
-    A name that matches no file is kept as it is, so that it is found missing later.
+    A line names a file by its path, by its name without folders, either with or without its suffix,
+    or by its SOPInstanceUID. A name that matches no file is kept as it is, so that it is found
+    missing later.
 
     Args:
         tree: where the files lie.
         files: names of all DICOM files.
         columns: where the labels stand.
-        uids: gives the SOPInstanceUIDs of files; asked only about files that no line has matched,
-            and only where lines are left.
+        uids: gives the pseudonyms of files' SOPInstanceUIDs; asked only about files that no line
+            has matched, and only where lines are left.
 
     Raises:
-        DataError: no such table or column; a blank name or label; an unknown split; a label that
-            the map lacks; a name that matches several files; names of which none matches.
+        DataError: whatever is wrong with the table, see `LabelTable.read`; a name that matches
+            several files; names of which none matches.
     """
-    rows, where = _rows(tree, columns), tree.blob(columns.table).name
-    if not rows:
-        raise DataError(f"{where}: no images; the table or the label map is empty")
+    table, where = columns.read(tree), tree.blob(columns.table).name
+    cells = zip(table["image"], table["label"], table["split"], strict=True)
+    rows = [Labelled(image, label, split) for image, label, split in cells]
     by_key: dict[str, list[str]] = defaultdict(list)
     for name in files:
         base = PurePosixPath(name).name
@@ -108,7 +92,7 @@ def labels_by_table(
         by_uid: dict[str, list[str]] = defaultdict(list)
         for uid, name in zip(uids(rest), rest, strict=True):
             by_uid[uid].append(name)
-        matched = {key: names or by_uid.get(key, []) for key, names in matched.items()}
+        matched = {key: names or by_uid.get(pseudonym(key), []) for key, names in matched.items()}
     several = next((key for key, names in matched.items() if len(names) > 1), None)
     if several is not None:
         a, b = matched[several][:2]
@@ -124,44 +108,6 @@ def labels_by_table(
     if unnamed:
         _log.info("%s: %d of %d DICOM files are not listed, left out", where, unnamed, len(files))
     return found
-
-
-def _rows(tree: Tree, columns: LabelTable) -> list[Labelled]:
-    """The table's lines, images named as it names them, without those that are mapped to None."""
-    split_column = columns.split_column
-    needed = [columns.image_column, columns.label_column]
-    if split_column not in (None, "split"):
-        needed.append(str(split_column))
-    hint = "choose with data.labels, data.image_column, data.label_column or data.split_column"
-    table = read_table(tree, columns.table, needed, hint=hint)
-    where = tree.blob(columns.table).name
-    for column in needed[:2]:
-        if (table[column] == "").any():
-            line = int((table[column] == "").to_numpy().argmax()) + 2
-            raise DataError(f"{where}: line {line} has no {column}; fill it in, or remove the line")
-    splits = table[split_column].tolist() if split_column in table else [""] * len(table)
-    for line, split in enumerate(splits, start=2):
-        if split and split.casefold() not in SPLIT_NAMES:
-            raise DataError(
-                f"{where}: line {line} has {split_column} {split!r}; expected train, val, test or "
-                f"blank"
-            )
-    labels = table[columns.label_column].tolist()
-    if columns.label_map is None:
-        to_class: dict[str, str | None] = {label: label for label in labels}
-    else:
-        to_class = {str(label): name for label, name in columns.label_map.items()}
-    unknown = sorted(set(labels) - set(to_class))
-    if unknown:
-        raise DataError(
-            f"{where}: data.label_map lacks the labels {', '.join(unknown)}; map them to a class, "
-            f"or to null to leave them out"
-        )
-    return [
-        Labelled(image, str(to_class[label]), SPLIT_NAMES.get(split.casefold(), ""))
-        for image, label, split in zip(table[columns.image_column], labels, splits, strict=True)
-        if to_class[label] is not None
-    ]
 
 
 def _bare(name: str) -> str:

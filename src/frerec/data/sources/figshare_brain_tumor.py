@@ -11,6 +11,7 @@ import numpy as np
 from frerec.data.address import SEPARATOR, Blob
 from frerec.data.manifest import Manifest
 from frerec.data.parallel import in_threads
+from frerec.data.readers.matlab import SIGNATURE as HDF5
 from frerec.data.readers.matlab import read_numbers, read_scalar, read_text
 from frerec.data.sources.layout import one_of, unexpected
 from frerec.data.sources.tasks import choose_task
@@ -24,7 +25,6 @@ LABELS = ("meningioma", "glioma", "pituitary")
 _EXPECTED = "1.mat, 2.mat, ... or brainTumorDataPublic_1-766.zip, ..., and cvind.mat"
 _ARCHIVE = re.compile(r"brainTumorDataPublic.*\.zip", re.IGNORECASE)
 _FOLDS = "cvind.mat"
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 class FigshareBrainTumorSource:
@@ -96,7 +96,13 @@ class FigshareBrainTumorSource:
             number = read_scalar(blob, "cjdata/label")
             if number not in (1, 2, 3):
                 raise DataError(f"{blob.name}: cjdata/label is {number:g}, expected 1, 2 or 3")
-            return LABELS[int(number) - 1], read_text(blob, "cjdata/PID").strip()
+            patient = read_text(blob, "cjdata/PID").strip()
+            if not patient:
+                raise DataError(
+                    f"{blob.name}: cjdata/PID is blank, expected the patient; get the file from "
+                    f"{URL}, or leave it out with data.on_error=skip"
+                )
+            return LABELS[int(number) - 1], patient
         except DataError as error:
             if self.on_error == "raise":
                 raise
@@ -160,7 +166,7 @@ def _fold_numbers(blob: Blob) -> np.ndarray:
     """The variable `cvind`, flat; MATLAB v5 goes to SciPy, v7.3 to our reader."""
     data = blob.read()
     file: Any = io.BytesIO(data)
-    if _HDF5 in (data[:8], data[512:520]):
+    if HDF5 in (data[:8], data[512:520]):
         return np.asarray(read_numbers(blob, "cvind")).ravel()
     from scipy.io import loadmat
 

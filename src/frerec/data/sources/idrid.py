@@ -1,18 +1,11 @@
 """IDRiD: Indian Diabetic Retinopathy Image Dataset, the part for grading."""
 
 import posixpath
-from pathlib import Path
+import re
 
-from frerec.data.manifest import Manifest
 from frerec.data.sources.layout import locate, require_some
-from frerec.data.sources.retinopathy_grades import (
-    by_stem,
-    classes_of,
-    find,
-    labels_of,
-    read_grades,
-)
-from frerec.data.tree import open_tree
+from frerec.data.sources.retinopathy_grades import Part, RetinopathySource, find, read_grades
+from frerec.data.tree import Tree
 
 URL = "https://ieee-dataport.org/open-access/indian-diabetic-retinopathy-image-dataset-idrid"
 _IMAGES = "1. Original Images"
@@ -26,7 +19,7 @@ _LAYOUT = (
 )
 
 
-class IdridSource:
+class IdridSource(RetinopathySource):
     """`B. Disease Grading` as published: 413 images to train and 103 to test, 4288 x 2848 JPEG.
 
     `1. Original Images/{a. Training Set,b. Testing Set}` and the two tables in `2. Groundtruths`
@@ -39,38 +32,19 @@ class IdridSource:
         threshold: least grade of the positive class, 1 to 4; None keeps the five grades.
     """
 
-    def __init__(self, root: str | Path, threshold: int | None = 1) -> None:
-        self.root = root
-        self.threshold = threshold
-        self.classes = classes_of(threshold)
+    dataset = "idrid"
 
-    def read(self) -> Manifest:
-        """Read both tables and look for their images.
-
-        Raises:
-            DataError: no such folder; a table, a column, a grade or all images of a table are
-                missing.
-        """
-        tree = open_tree(self.root)
-        images: list[str] = []
-        grades: list[int] = []
-        splits: list[str] = []
+    def parts(self, tree: Tree) -> list[Part]:
+        """See `RetinopathySource`."""
+        parts = []
         for split, (part, file) in _PARTS.items():
             table = locate(tree, file, _LAYOUT, URL)
             graded = read_grades(
                 tree, table, "Image name", "Retinopathy grade", hint=f"get it from {URL}"
             )
             folder = posixpath.join(posixpath.dirname(posixpath.dirname(table)), _IMAGES, part)
-            found = find(by_stem(tree, folder), graded.names, f"{folder}/{{}}.jpg")
-            require_some(tree, found, _LAYOUT, URL)
-            images += found
-            grades += graded.grades
-            splits += [split] * len(found)
-        return Manifest.build(
-            tree.root,
-            images=[tree.address(image) for image in images],
-            labels=labels_of(grades, self.threshold),
-            splits=splits,
-            dataset="idrid",
-            classes=self.classes,
-        )
+            prefer = [re.escape(folder)]
+            images = find(tree, graded.names, f"{folder}/{{}}.jpg", folder=folder, prefer=prefer)
+            require_some(tree, images, _LAYOUT, URL)
+            parts.append(Part(images, graded.grades, split))
+        return parts

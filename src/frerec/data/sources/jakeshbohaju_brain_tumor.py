@@ -3,7 +3,7 @@
 from pathlib import Path, PurePosixPath
 
 from frerec.data.manifest import Manifest
-from frerec.data.sources.layout import by_filename, locate, require_some
+from frerec.data.sources.layout import by_filename, locate, published, require_some
 from frerec.data.tree import IMAGE_SUFFIXES, open_tree, read_table
 from frerec.errors import DataError
 
@@ -47,11 +47,12 @@ class JakeshbohajuBrainTumorSource:
                     f"expected a name, and 0 or 1"
                 )
             labels.append(label)
-        places = {PurePosixPath(base).stem: full for base, full in by_filename(tree).items()}
-        folder = str(PurePosixPath(name).parent / "Brain Tumor" / "Brain Tumor")
-        images = [
-            places.get(_stem(image), f"{folder}/{_stem(image)}.jpg") for image in table["Image"]
-        ]
+        stems = [_stem(image) for image in table["Image"]]
+        folder = "Brain Tumor/Brain Tumor"
+        wanted = dict.fromkeys(stems)
+        places = by_filename(tree, key=_stem, wanted=wanted, prefer=published(name, folder))
+        above = PurePosixPath(name).parent
+        images = [places.get(stem, f"{above / folder / stem}.jpg") for stem in stems]
         require_some(tree, images, _EXPECTED, URL)
         return Manifest.build(
             tree.root,

@@ -2,17 +2,22 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from frerec.data.manifest import Manifest
 from frerec.data.sources.layout import SPLIT_NAMES, unexpected
-from frerec.data.sources.tasks import Task
-from frerec.data.tree import Tree
+from frerec.data.sources.tasks import Task, choose_task
+from frerec.data.tree import Tree, open_tree
 from frerec.errors import DataError
 
 _log = logging.getLogger(__name__)
 _SPLIT_FOLDERS = {"train": "Training", "test": "Testing"}
+
+LABELS = ("notumor", "glioma", "meningioma", "pituitary")
+"""Of the sets that tell tumours apart."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,34 @@ class Layout:
     def expected(self) -> str:
         """As messages write it."""
         return ("{Training,Testing}/" if self.splits else "") + "{" + ",".join(self.folders) + "}"
+
+
+class TumourFoldersSource:
+    """A set of three tumours and none, a folder each, of which the task is made.
+
+    Args:
+        root: the folder (or zip) with the layout's folders.
+        keep, positive: which labels are told apart, see `tasks.choose_task`.
+    """
+
+    layout: ClassVar[Layout]
+
+    def __init__(
+        self,
+        root: str | Path,
+        keep: str | Sequence[str] | None = None,
+        positive: str | Sequence[str] | None = None,
+    ) -> None:
+        self.root = root
+        self.task = choose_task(LABELS, keep=keep, positive=positive)
+
+    def read(self) -> Manifest:
+        """List the images with the published train and test split.
+
+        Raises:
+            DataError: see `read_class_folders`.
+        """
+        return read_class_folders(open_tree(self.root), self.layout, self.task)
 
 
 def read_class_folders(tree: Tree, layout: Layout, task: Task) -> Manifest:

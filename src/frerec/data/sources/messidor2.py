@@ -1,20 +1,16 @@
 """Messidor-2: the images of ADCIS with the adjudicated grades of Krause et al. (2018)."""
 
 import logging
-from pathlib import Path
 
-from frerec.data.manifest import Manifest
-from frerec.data.sources.layout import locate, require_some
+from frerec.data.sources.layout import locate, locate_if_any, published, require_some
 from frerec.data.sources.retinopathy_grades import (
+    Part,
+    RetinopathySource,
     bare,
-    by_stem,
-    classes_of,
     find,
-    labels_of,
-    locate_if_any,
     read_grades,
 )
-from frerec.data.tree import IMAGE_SUFFIXES, Tree, open_tree
+from frerec.data.tree import IMAGE_SUFFIXES, Tree
 from frerec.errors import DataError
 
 URL = "https://www.kaggle.com/datasets/google-brain/messidor2-dr-grades"
@@ -27,7 +23,7 @@ _SOURCES = f"{URL} (grades) and {IMAGES_URL} (images)"
 _log = logging.getLogger(__name__)
 
 
-class Messidor2Source:
+class Messidor2Source(RetinopathySource):
     """`messidor_data.csv` with `IMAGES/`: 1,748 images of 874 examinations, no published split.
 
     The grades (image_id, adjudicated_dr_grade, adjudicated_dme, adjudicated_gradable) come from
@@ -42,34 +38,20 @@ class Messidor2Source:
         threshold: least grade of the positive class, 1 to 4; None keeps the five grades.
     """
 
-    def __init__(self, root: str | Path, threshold: int | None = 1) -> None:
-        self.root = root
-        self.threshold = threshold
-        self.classes = classes_of(threshold)
+    dataset = "messidor2"
 
-    def read(self) -> Manifest:
-        """Read the grades and the pairs, and look for the images.
-
-        Raises:
-            DataError: no such folder; the table, a column, a grade of a gradable image or all
-                images are missing; a table of pairs without any.
-        """
-        tree = open_tree(self.root)
+    def parts(self, tree: Tree) -> list[Part]:
+        """See `RetinopathySource`; a table of pairs has at least one."""
         table = locate(tree, GRADES, _LAYOUT, _SOURCES)
         graded = read_grades(
             tree, table, _IMAGE, _GRADE, hint=f"get it from {URL}", gradable_column=_GRADABLE
         )
-        images = find(by_stem(tree), graded.names, "IMAGES/{}.png")
+        prefer = published(table, "images")
+        images = find(tree, graded.names, "IMAGES/{}.png", prefer=prefer)
         require_some(tree, images, _LAYOUT, _SOURCES)
         patients = _patients(tree)
-        return Manifest.build(
-            tree.root,
-            images=[tree.address(image) for image in images],
-            labels=labels_of(graded.grades, self.threshold),
-            groups=[patients.get(bare(name).lower(), "") for name in graded.names],
-            dataset="messidor2",
-            classes=self.classes,
-        )
+        groups = [patients.get(bare(name).lower(), "") for name in graded.names]
+        return [Part(images, graded.grades, patients=groups)]
 
 
 def _patients(tree: Tree) -> dict[str, str]:

@@ -118,10 +118,15 @@ def _tables(tree: Tree) -> dict[str, str]:
     names = {}
     for kind, stem in wanted.items():
         files = {stem + suffix for suffix in _SUFFIXES}
-        name = next((name for name in present if posixpath.basename(name) in files), None)
-        if name is None:
+        found = [name for name in present if posixpath.basename(name) in files]
+        if not found:
             raise unexpected(tree, f"{stem}.csv.gz", _LAYOUT, URL)
-        names[kind] = name
+        if len({posixpath.dirname(name) for name in found}) > 1:
+            raise DataError(
+                f"data.root={tree.name}: {stem} is there twice, {found[0]} and {found[-1]}; give "
+                f"the folder that holds the one you mean, or take the other away"
+            )
+        names[kind] = found[0]
     return names
 
 

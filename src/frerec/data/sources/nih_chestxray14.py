@@ -1,13 +1,22 @@
 """NIH ChestX-ray14 (Wang et al., CVPR 2017), as published and as on Kaggle."""
 
 import logging
+import posixpath
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from frerec.data.manifest import Manifest
-from frerec.data.sources.layout import by_filename, one_of, require_some, unexpected
+from frerec.data.sources.layout import (
+    by_filename,
+    locate_if_any,
+    one_of,
+    published,
+    require_some,
+    unexpected,
+)
 from frerec.data.tree import Tree, open_tree, read_table
 from frerec.errors import DataError
 
@@ -47,10 +56,11 @@ class NihChestXray14Source:
     """112,120 frontal PNG radiographs of 30,805 patients, 1024 px, 14 findings text-mined.
 
     The table and the lists may lie anywhere below the root, and so may the images, in whatever
-    folders. The official lists become train and test; val is cut from train, by patient, where
-    splits are assigned, and there it is also checked that no patient is in both lists. Images in
-    neither list are left out and counted; without lists all images are kept and no split is given.
-    A few hundred files are RGBA; the readers drop the alpha.
+    folders; where images are there twice, only those in the published folders are read. The
+    official lists become train and test; val is cut from train, by patient, where splits are
+    assigned, and there it is also checked that no patient is in both lists. Images in neither list
+    are left out and counted; without lists all images are kept and no split is given. A few hundred
+    files are RGBA; the readers drop the alpha.
 
     Args:
         root: the folder or zip archive with the table.
@@ -83,13 +93,12 @@ class NihChestXray14Source:
                 that does not exist; a file in both lists; nothing left after the choices.
         """
         tree = open_tree(self.root)
-        found = by_filename(tree, (".png", ".csv", ".txt"))
-        name = _first(tree, found, TABLES)
+        name = _first(tree, TABLES)
         if name is None:
             raise unexpected(tree, TABLES[0], _LAYOUT, URL)
         table = read_table(tree, name, (_IMAGE, _LABELS, _PATIENT, _VIEW), hint=f"see {URL}")
         where = tree.blob(name).name
-        split = _official_splits(tree, found, table[_IMAGE])
+        split = _official_splits(tree, table[_IMAGE])
         label = self._labels(table[_LABELS], where)
         reasons = {
             "in neither list": np.zeros(len(table), bool) if split is None else split == "",
@@ -104,7 +113,13 @@ class NihChestXray14Source:
             )
         if counts:
             _log.info("nih_chestxray14: %d of %d images used (%s)", keep.sum(), len(table), counts)
-        names = [found.get(image, f"images/{image}") for image in table[_IMAGE][keep]]
+        wanted = table[_IMAGE][keep].tolist()
+        prefer = (
+            *published(name, r"images_\d+/images", "images"),
+            re.escape(posixpath.dirname(name)),
+        )
+        found = by_filename(tree, (".png",), wanted=dict.fromkeys(wanted), prefer=prefer)
+        names = [found.get(image, f"images/{image}") for image in wanted]
         require_some(tree, names, _LAYOUT, URL)
         return Manifest.build(
             tree.root,
@@ -140,15 +155,15 @@ class NihChestXray14Source:
         return cells.map(classes).to_numpy(dtype=object)
 
 
-def _first(tree: Tree, found: dict[str, str], names: tuple[str, ...]) -> str | None:
+def _first(tree: Tree, names: tuple[str, ...]) -> str | None:
     """The first of some files that there is, at the top or else anywhere below."""
-    there = (name if name in tree else found.get(name) for name in names)
-    return next((name for name in there if name is not None), None)
+    found = (locate_if_any(tree, name, _LAYOUT, URL) for name in names)
+    return next((name for name in found if name is not None), None)
 
 
-def _official_splits(tree: Tree, found: dict[str, str], images: pd.Series) -> np.ndarray | None:
+def _official_splits(tree: Tree, images: pd.Series) -> np.ndarray | None:
     """Split names, str [N], "" where an image is in no list; None where there are no lists."""
-    names = {split: _first(tree, found, files) for split, files in LISTS.items()}
+    names = {split: _first(tree, files) for split, files in LISTS.items()}
     absent = [LISTS[split][0] for split, name in names.items() if name is None]
     if len(absent) == len(LISTS):
         _log.info(

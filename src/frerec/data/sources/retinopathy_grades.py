@@ -7,13 +7,17 @@ among all their images first.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
-from frerec.data.sources.layout import locate
-from frerec.data.tree import IMAGE_SUFFIXES, Tree, read_table
+from frerec.data.manifest import Manifest
+from frerec.data.sources.layout import by_filename
+from frerec.data.tree import IMAGE_SUFFIXES, Tree, open_tree, read_table
 from frerec.errors import ConfigError, DataError
 
 TASKS: dict[int | None, tuple[str, ...]] = {
@@ -110,13 +114,6 @@ def _check(cells: pd.DataFrame, column: str, pattern: str, expected: str, file: 
         )
 
 
-def locate_if_any(tree: Tree, filename: str, expected: str, url: str) -> str | None:
-    """As `layout.locate`, but None where there is no file that is called so."""
-    if any(name.rpartition("/")[2] == filename for name in tree.files(suffixes=None)):
-        return locate(tree, filename, expected, url)
-    return None
-
-
 def bare(name: str) -> str:
     """An image's base name without its suffix."""
     base = name.rpartition("/")[2]
@@ -124,18 +121,90 @@ def bare(name: str) -> str:
     return base[: len(base) - len(suffix)]
 
 
-def by_stem(tree: Tree, folder: str = "") -> dict[str, str]:
-    """Names of the images below a folder by `bare` name in lower case; the first of a name.
+def find(
+    tree: Tree,
+    names: Sequence[str],
+    otherwise: str,
+    *,
+    folder: str = "",
+    prefer: Sequence[str] = (),
+) -> list[str]:
+    """Each image's file, by its `bare` name in any case.
 
     Copies of these sets differ in folders, and in the case and kind of suffix.
+
+    Args:
+        tree: where the images lie.
+        names: of images.
+        otherwise: the file of an image that is not there, with {} as its name.
+        folder: the one below which they are looked for.
+        prefer: see `layout.by_filename`.
+
+    Raises:
+        DataError: an image is there twice, see `layout.by_filename`.
     """
-    found: dict[str, str] = {}
-    for name in tree.files(folder):
-        found.setdefault(bare(name).lower(), name)
-    return found
-
-
-def find(files: Mapping[str, str], names: Sequence[str], otherwise: str) -> list[str]:
-    """Each image's file among `by_stem`; where there is none, `otherwise` with {} as its name."""
     stems = [bare(name) for name in names]
-    return [files.get(stem.lower()) or otherwise.format(stem) for stem in stems]
+    wanted = dict.fromkeys(stem.lower() for stem in stems)
+    files = by_filename(tree, folder=folder, key=_stem, wanted=wanted, prefer=prefer)
+    return [files.get(stem.lower()) or otherwise.replace("{}", stem) for stem in stems]
+
+
+def _stem(name: str) -> str:
+    return bare(name).lower()
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of one table.
+
+    Attributes:
+        images: their files' names.
+        grades: as many.
+        split: train, val or test.
+        patients: as many, "" for one who is not known; None where no patient is.
+    """
+
+    images: Sequence[str]
+    grades: Sequence[int]
+    split: str = ""
+    patients: Sequence[str] | None = None
+
+
+class RetinopathySource(ABC):
+    """A set of graded photographs, of which the task makes two classes or five.
+
+    Args:
+        root: the folder or zip archive with the tables.
+        threshold: least grade of the positive class, 1 to 4; None keeps the five grades.
+    """
+
+    dataset: ClassVar[str]
+
+    def __init__(self, root: str | Path, threshold: int | None = 1) -> None:
+        self.root = root
+        self.threshold = threshold
+        self.classes = classes_of(threshold)
+
+    @abstractmethod
+    def parts(self, tree: Tree) -> list[Part]:
+        """Read the tables and look for their images; a single part has no split."""
+
+    def read(self) -> Manifest:
+        """Read the tables and look for the images.
+
+        Raises:
+            DataError: no such folder; a table, a column, a grade or all images of a table are
+                missing; an image is there twice; whatever else the set's `parts` finds wrong.
+        """
+        tree = open_tree(self.root)
+        parts = self.parts(tree)
+        labels = [label for part in parts for label in labels_of(part.grades, self.threshold)]
+        return Manifest.build(
+            tree.root,
+            images=[tree.address(image) for part in parts for image in part.images],
+            labels=labels,
+            splits=[part.split if len(parts) > 1 else "" for part in parts for _ in part.images],
+            groups=[g for part in parts for g in part.patients or [""] * len(part.images)],
+            dataset=self.dataset,
+            classes=self.classes,
+        )
