@@ -25,6 +25,11 @@ from frerec.errors import ConfigError, DataError
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order() -> None:
+    globals()["RNG"] = np.random.default_rng(0)
+
+
 def bits_apart(a: str, b: str) -> int:
     return (int(a, 16) ^ int(b, 16)).bit_count()
 

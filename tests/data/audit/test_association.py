@@ -12,6 +12,11 @@ from frerec.data.audit.association import Association, associations, cramers_v, 
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order() -> None:
+    globals()["RNG"] = np.random.default_rng(0)
+
+
 def association(table: object) -> Association:
     return associations([np.array(table)])[0]
 

@@ -12,6 +12,13 @@ from frerec.data.manifest import Manifest
 
 N = 400
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order() -> None:
+    globals()["RNG"] = np.random.default_rng(0)
+
+
 ILL = np.arange(N) % 2 == 0
 TEST = np.arange(N) % 8 < 2
 

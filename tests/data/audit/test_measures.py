@@ -14,6 +14,11 @@ from frerec.data.audit.measures import blockiness, high_share, specks
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order() -> None:
+    globals()["RNG"] = np.random.default_rng(0)
+
+
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 32, 32), (3, 24, 31), (1, 17, 40)])
 def test_high_share_is_that_of_the_whole_plane(channels: int, height: int, width: int) -> None:
     images = textured_images(3, channels=channels, height=height, width=width)
