@@ -58,7 +58,9 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
     if isinstance(default, int):
         fits = isinstance(value, int) and not isinstance(value, bool)
         # `ratio: 1` may well be given as 0.5: a default of 0 or 1 does not say that it counts.
-        fraction = isinstance(value, float) and default in (0, 1) and not key.endswith("seed")
+        fraction = (
+            isinstance(value, float) and default in (0, 1) and not key.endswith(("seed", ".fold"))
+        )
         return None if fits or fraction else "a whole number"
     if isinstance(default, float):
         number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from datamodules import count_decodings, module, ready
 from fixtures import class_folders, textured_images, write_tree
-from frerec.data import prepared
+from frerec.data import decode, prepared
 from frerec.data.datamodules import ChestXray
 from frerec.data.sources import CsvSource
 from frerec.errors import ConfigError, DataError
@@ -191,3 +191,19 @@ def test_skipping_reuses_what_was_decoded_before_an_error(tmp_path: Path, monkey
     dm = ready(module(root, image_size=64, on_error="skip"))
     assert dm.skipped == ["ill/019.png"]
     assert len(calls) == 1
+
+
+def test_an_image_that_can_be_read_after_all_is_taken_in(tmp_path: Path, monkeypatch) -> None:
+    root = class_folders(tmp_path / "set")
+    original = decode.read_described
+
+    def without_a_decoder(address: Any, **settings: Any) -> Any:
+        if address.blob.filename == "003.png":
+            raise DataError("no decoder is installed")
+        return original(address, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "read_described", without_a_decoder)
+        assert len(ready(module(root, on_error="skip")).skipped) == 2
+    assert ready(module(root, on_error="skip")).skipped == []
+    assert len(ready(module(root)).manifest) == 40

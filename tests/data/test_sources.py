@@ -197,3 +197,12 @@ def test_phantoms_are_drawn_once_for_each_set_of_arguments(tmp_path: Path) -> No
     other = PhantomSource("chest_xray", count=8, size=32, seed=2, directory=tmp_path).read()
     assert other.root != manifest.root
     assert other.address(0).blob.path.read_bytes() != manifest.address(0).blob.path.read_bytes()
+
+
+@pytest.mark.parametrize("column", ["Split", "SPLIT", "Patient_ID", "patient id", "PatientID"])
+def test_a_column_that_is_written_otherwise_is_not_passed_over(tmp_path: Path, column) -> None:
+    text = f"image,label,{column}\nimages/1.png,a,test\n"
+    with pytest.raises(DataError, match=f"a column {column}, not .*=null to pass it over"):
+        CsvSource(table(tmp_path, text)).read()
+    ignored = {"split_column": None, "group_column": None}
+    assert len(CsvSource(tmp_path, **ignored).read()) == 1

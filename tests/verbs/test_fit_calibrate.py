@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -294,3 +295,17 @@ def test_calibrate_killed_by_a_signal_goes_on_and_leaves_no_half_file(
     assert calibrate(folders, source, straight) == 0
     for path in straight.glob("*.png"):
         assert path.read_bytes() == (output / path.name).read_bytes()
+
+
+def test_fit_replaces_a_model_and_nothing_else(folders: Path, tmp_path: Path, capsys) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(folders / "model", model)
+    (model / "notes.txt").write_text("mine")
+    arguments = ["fit", "data=folder", f"out={model}", "overwrite=true", *QUICK]
+    assert main([*arguments, f"data.root={folders / 'real'}"]) == 2
+    assert "notes.txt beside a model" in failure(capsys)
+    (model / "notes.txt").unlink()
+    shutil.copytree(folders / "real", model / "real")
+    assert main([*arguments, f"data.root={model / 'real'}"]) == 2
+    assert "must not hold data.root" in failure(capsys)
+    assert len(list((model / "real").rglob("*.png"))) == 24

@@ -20,6 +20,7 @@ from frerec.data.decoding import Decoding, Skipped, refuse_skipped
 from frerec.data.hashing import hash_images
 from frerec.data.manifest import FACTS, Manifest
 from frerec.data.perceptual import NearPairs, find_near_pairs
+from frerec.data.readers import read_pixels
 from frerec.data.sources import Source
 from frerec.data.stack import ImageStack
 from frerec.errors import ConfigError, DataError
@@ -122,7 +123,7 @@ def prepare_images(
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _lock_of(folder):
-            if not (folder / _META).is_file():
+            if not (folder / _META).is_file() or _readable_now(folder, manifest, decoding):
                 _make(manifest, folder, decoding, record, on_error, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise ConfigError(
@@ -205,6 +206,17 @@ def _make(
     except DataError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def _readable_now(folder: Path, manifest: Manifest, decoding: Decoding) -> bool:
+    """Whether an image that could not be decoded once can be now, as with a decoder installed."""
+    listed = json.loads((folder / _SKIPPED).read_text("utf-8"))
+    failed = {item["image"] for item in listed if "pixels" not in item["reason"]}
+    for row in np.flatnonzero(manifest.table["image"].isin(list(failed)).to_numpy()):
+        with contextlib.suppress(DataError):
+            read_pixels(manifest.address(int(row)), options=decoding.options)
+            return True
+    return False
 
 
 def _check_unchanged(written: pd.DataFrame, manifest: Manifest) -> None:

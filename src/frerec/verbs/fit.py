@@ -12,7 +12,7 @@ from frerec.calibration.base import CONFIG_FILE
 from frerec.config import check_complete, compose_config, instantiate, plain, require
 from frerec.errors import ConfigError, FrerecError
 from frerec.training_tools import write_json
-from frerec.verbs.folders import put_in_place, refuse_inside
+from frerec.verbs.folders import put_in_place, refuse_around, refuse_inside
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         raise ConfigError(f"{out}: is a file; give out= a folder")
     if out.exists() and not done and any(out.iterdir()):
         raise ConfigError(f"{out}: holds other files; give a new folder as out=")
+    reads = {"data.root": root, "data.cache_dir": config.data.cache_dir}
+    refuse_around(out, reads | {"paths.store": config.paths.store}, key="out")
+    _check_only_a_model(out)
     data = instantiate(config.data)
     calibrator = instantiate(config.calibrator)
     data.prepare_data()
@@ -65,6 +68,17 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         )
     print(f"Model: {out}")
     return 0
+
+
+def _check_only_a_model(out: Path) -> None:
+    """Refuse to replace a folder that holds more than a model's files."""
+    ours = (".json", ".jsonl", ".safetensors", ".npy")
+    files = out.rglob("*") if out.is_dir() else ()
+    other = sorted(p.name for p in files if p.is_file() and p.suffix not in ours)
+    if other:
+        raise ConfigError(
+            f"{out}: holds {other[0]} beside a model; move it away, or give another out="
+        )
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -15,7 +15,7 @@ def refuse_inside(output: Path, source: Path | None, *, key: str, source_key: st
     """
     if source is None:
         return
-    inner, outer = output.resolve(), source.resolve()
+    inner, outer = output.resolve(), source.expanduser().resolve()
     if inner == outer or outer in inner.parents:
         raise ConfigError(f"{key}={output}: must not lie in {source_key}={source}")
 

@@ -98,8 +98,19 @@ def _optional(
     table: pd.DataFrame, column: str | None, key: str, default: str, file: str
 ) -> pd.Series:
     if column is None or (column == default and column not in table):
+        alike = [str(name) for name in table if _plain(str(name)) == _plain(default)]
+        if column is not None and alike:
+            raise DataError(
+                f"{file}: a column {alike[0]}, not {default}; give data.{key}={alike[0]} to use "
+                f"it, or data.{key}=null to pass it over"
+            )
         return pd.Series("", index=table.index, dtype="str")
     return _column(table, column, key, file)
+
+
+def _plain(name: str) -> str:
+    """A column's name without what is easily written otherwise."""
+    return name.casefold().replace("_", "").replace(" ", "").replace("-", "")
 
 
 def _first_line(rows: pd.Series) -> int:
