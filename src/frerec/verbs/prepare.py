@@ -69,6 +69,7 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         cost = {"seconds": round(time.perf_counter() - start, 1), "peak_memory_MiB": peak_memory()}
         text = json.dumps({**found.summary, "outcome": outcome, "cost": cost}, indent=1)
         (work / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        _checked_out(out, config)  # again: it may hold something by now
         put_in_place(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
