@@ -32,10 +32,10 @@ def archive(path: Path, **members: bytes) -> Path:
     ],
 )
 def test_an_address_has_a_file_a_member_and_a_position(text, file, member, index) -> None:
-    address = parse_address(Path("/root"), text)
-    assert address.blob == Blob(Path("/root") / file, member)
+    address = parse_address(Path("/data set"), text)
+    assert address.blob == Blob(Path("/data set") / file, member)
     assert address.index == index
-    assert address.name == f"/root/{text}"
+    assert address.name == f"/data set/{text}"
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_an_address_has_a_file_a_member_and_a_position(text, file, member, index
 )
 def test_no_address_leads_out_of_its_root(text: str) -> None:
     with pytest.raises(DataError, match=r"absolute path|may not lead out"):
-        parse_address(Path("/root"), text)
+        parse_address(Path("/data set"), text)
 
 
 @pytest.mark.parametrize("text", ["a.png::1::2", "a.zip::b.nii::1::2", "a.png::"])
 def test_an_address_has_no_more_parts(text: str) -> None:
     with pytest.raises(DataError, match="expected FILE"):
-        parse_address(Path("/root"), text)
+        parse_address(Path("/data set"), text)
 
 
 def test_a_member_is_read_like_a_file(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_member_is_held_once(tmp_path: Path, kind: int) -> None:
 @pytest.mark.parametrize("text", ["T::1.png", "no/T::a/1.JPG", "a.zip::T::1.tif", "a.png::1::2"])
 def test_a_name_with_the_separator_has_to_be_changed(text: str) -> None:
     with pytest.raises(DataError, match=rf"{text}: .*cannot be addressed.* rename"):
-        parse_address(Path("/root"), text)
+        parse_address(Path("/data set"), text)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,7 @@ as build tools keep them, under the file's path, size and time of change: a file
 again is hashed again.
 """
 
-import contextlib
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -15,15 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from frerec.data.address import SEPARATOR, Address
+from frerec.data.kept_texts import kept_texts, key_of
 from frerec.data.manifest import Manifest
 from frerec.data.parallel import in_threads
 from frerec.data.readers.npz import row_bytes
 from frerec.errors import DataError
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS hashes (path TEXT, size INTEGER, changed INTEGER, part TEXT, "
-    "hash TEXT NOT NULL, PRIMARY KEY (path, size, changed, part)) WITHOUT ROWID"
-)
 _Key = tuple[str, int, int, str]
 _KEEP_EVERY = 2000
 _T = TypeVar("_T")
@@ -63,8 +58,10 @@ def hash_images(
         key = (path, size, changed, f"{member}{SEPARATOR}{unit.index}")
         tasks.setdefault(key, unit)
         keys.append(key)
-    with _opened(cache) as store:
-        known = _known(store, list(tasks))
+    with kept_texts(cache) as store:
+        names = {key: key_of(*key) for key in tasks}
+        kept = store.read(list(names.values()))
+        known = {key: kept[name] for key, name in names.items() if name in kept}
         absent = [key for key in tasks if key not in known]
         digest = partial(_digest, tasks, on_error)
         results = in_threads(
@@ -76,7 +73,7 @@ def hash_images(
             progress=progress if absent else False,
         )
         for some in _batches(zip(absent, results, strict=True), _KEEP_EVERY):
-            _remember(store, dict(some))
+            store.write({names[key]: digest for key, digest in some if digest})
             known |= dict(some)
     hashes = [
         _of_part(known[key], address.index)
@@ -105,42 +102,6 @@ def _digest(tasks: dict[_Key, Address], on_error: str, key: _Key) -> str:
 
 def _of_part(digest: str, index: str) -> str:
     return "" if not digest else hashlib.sha256(f"{digest}{SEPARATOR}{index}".encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def _opened(cache: Path | None) -> Iterator[sqlite3.Connection | None]:
-    store = None
-    if cache is not None:
-        with contextlib.suppress(sqlite3.Error, OSError):
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            store = sqlite3.connect(cache, timeout=30)
-            store.execute(_SCHEMA)
-    try:
-        yield store
-    finally:
-        if store is not None:
-            store.close()
-
-
-def _known(store: sqlite3.Connection | None, keys: list[_Key]) -> dict[_Key, str]:
-    found: dict[_Key, str] = {}
-    if store is not None:
-        question = "SELECT hash FROM hashes WHERE path=? AND size=? AND changed=? AND part=?"
-        with contextlib.suppress(sqlite3.Error):
-            for key in keys:
-                row = store.execute(question, key).fetchone()
-                if row:
-                    found[key] = row[0]
-    return found
-
-
-def _remember(store: sqlite3.Connection | None, hashes: dict[_Key, str]) -> None:
-    if store is not None and hashes:
-        with contextlib.suppress(sqlite3.Error), store:
-            store.executemany(
-                "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)",
-                [(*key, digest) for key, digest in hashes.items() if digest],
-            )
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -10,10 +10,10 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from frerec.data.kept_texts import kept_texts, key_of
 from frerec.data.parallel import in_threads
 from frerec.data.pseudonyms import pseudonym
 from frerec.data.readers.dicom import read_tags
-from frerec.data.sources.kept_texts import kept_texts, key_of
 from frerec.data.tree import Tree
 from frerec.errors import DataError
 
