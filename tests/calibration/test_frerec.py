@@ -94,7 +94,7 @@ def test_training_improves_the_reconstruction(real: torch.Tensor) -> None:
 def test_pairs_are_shr_of_an_image_and_the_image_itself(real: torch.Tensor) -> None:
     shr = StatisticalHighFrequencyReplacement(neighbours=6).fit(real).eval()
     neighbours = shr.neighbour_indices(real)
-    pairs = DegradedPairs(shr, real, neighbours, seed=3)
+    pairs = DegradedPairs(shr, real, torch.arange(len(real)), neighbours, seed=3)
     degraded, target = pairs[Draw(7, 0)]
     assert torch.equal(target, real[7])
     assert not torch.equal(degraded, target)
@@ -105,8 +105,10 @@ def test_pairs_are_shr_of_an_image_and_the_image_itself(real: torch.Tensor) -> N
 def test_crops_are_cut_from_both_images_at_one_place(real: torch.Tensor) -> None:
     shr = StatisticalHighFrequencyReplacement(neighbours=6, sampling="mean").fit(real).eval()
     neighbours = shr.neighbour_indices(real)
-    whole = DegradedPairs(shr, real, neighbours, seed=3)[Draw(2, 5)]
-    crop = DegradedPairs(shr, real, neighbours, seed=3, crop=16)[Draw(2, 5)]
+    whole = DegradedPairs(shr, real, torch.arange(len(real)), neighbours, seed=3)[Draw(2, 5)]
+    crop = DegradedPairs(shr, real, torch.arange(len(real)), neighbours, seed=3, crop=16)[
+        Draw(2, 5)
+    ]
     places = [
         (top, left)
         for top in range(17)

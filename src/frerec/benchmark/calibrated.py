@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from frerec.calibration import Calibrator
@@ -32,14 +31,12 @@ def calibrate_stack(
         array = np.lib.format.open_memmap(target, mode="r+")
     else:
         array = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint16, shape=stack.shape)
-    state = calibrator.state_dict()
-    device = next(iter(state.values())).device if state else torch.device("cpu")
     bar = tqdm(
         total=len(stack), initial=done, desc="calibrating", unit="image", disable=not progress
     )
     for start in range(done, len(stack), batch_size):
         rows = np.arange(start, min(start + batch_size, len(stack)))
-        images = calibrator.transform(stack.tensor(rows).to(device)).cpu()
+        images = calibrator.transform(stack.tensor(rows), batch_size=batch_size)
         array[rows] = (images.numpy() * 65535).round().astype(np.uint16)
         array.flush()
         partial = marker.with_name("done.txt.partial")

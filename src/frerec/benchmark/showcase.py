@@ -50,8 +50,8 @@ def write_showcase(
     calibrator = stages.calibrator if with_calibrator else None
     shr = _shr_of(calibrator)
     if shr is not None:
-        sets["synthetic_shr"] = _batched(shr, sets["synthetic"])
-        sets["real_shr"] = _batched(shr, sets["real"])
+        sets["synthetic_shr"] = shr.transform(sets["synthetic"])
+        sets["real_shr"] = shr.transform(sets["real"])
         what = "SHR of real training images against the images themselves"
         fidelity["real_shr"] = _fidelity(sets["real_shr"], sets["real"], what)
     if isinstance(calibrator, FreRec):
@@ -95,12 +95,6 @@ def _shr_of(calibrator: Calibrator | None) -> StatisticalHighFrequencyReplacemen
     if isinstance(calibrator, FreRec):
         return calibrator.shr
     return calibrator if isinstance(calibrator, StatisticalHighFrequencyReplacement) else None
-
-
-def _batched(calibrator: Any, images: Tensor) -> Tensor:
-    state = calibrator.state_dict()
-    device = next(iter(state.values())).device if state else torch.device("cpu")
-    return torch.cat([calibrator.transform(part.to(device)).cpu() for part in images.split(64)])
 
 
 def _fidelity(images: Tensor, reference: Tensor, what: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from frerec.data.stack import ImageStack, LabelledImages
 from frerec.errors import DataError
 from frerec.generators import Generator, fit_generator
 from frerec.samples import balanced_counts, check_against_real, load_samples, write_samples
+from frerec.training_tools import write_json
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +243,10 @@ class Stages:
     def calibrator_key(self) -> str:
         """Key of the fitted calibrator."""
         part = identity_of_fit(plain(self.config.calibrator))
-        return content_hash({"format": FORMAT, "calibrator": part, "data": self.data.fingerprint})
+        inputs: dict[str, Any] = {"calibrator": part, "data": self.data.fingerprint}
+        if instantiate(self.config.calibrator).uses_synthetic:
+            inputs["samples"] = self.samples_key
+        return content_hash({"format": FORMAT, **inputs})
 
     @property
     def calibrator_stages(self) -> list[str]:
@@ -256,13 +260,15 @@ class Stages:
         def fit(folder: Path) -> None:
             calibrator: Calibrator = instantiate(self.config.calibrator)
             rows = self.data.rows("train")
-            images = self.data.stack.tensor(rows)
-            groups = self.data.manifest.groups()[rows].tolist()
-            if isinstance(calibrator, FreRec):
-                calibrator.fit(images, groups, directory=folder, progress=self.progress)
-                (folder / "fit.json").write_text(json.dumps(calibrator.report, indent=2))
-            else:
-                calibrator.fit(images, groups)
+            calibrator.fit(
+                self.data.stack.select(rows),
+                self.data.manifest.groups()[rows].tolist(),
+                synthetic=self.samples.stack if calibrator.uses_synthetic else None,
+                directory=folder,
+                progress=self.progress,
+            )
+            if calibrator.report:
+                write_json(folder / "fit.json", calibrator.report)
             calibrator.save(folder)
             remove_checkpoints(folder)
 

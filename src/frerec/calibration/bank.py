@@ -1,12 +1,18 @@
-"""The bank of real images: who may be whose neighbour, and the spectra to take statistics of."""
+"""The bank of real images: who may be whose neighbour, and the search among them."""
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from frerec.calibration.base import Groups, group_codes
+from frerec.calibration.retrieval import SearchMethod, top_k_ssim
+from frerec.calibration.rows import ImageRows, chunks
 from frerec.errors import ConfigError, DataError
+
+SEARCH_BATCH = 128  # queries whose scores and exclusions are held at once
+SIXTEEN_BITS = 32768  # int16 holds level - 32768
 
 
 def content_keys(images: Tensor) -> Tensor:
@@ -30,7 +36,10 @@ def content_keys(images: Tensor) -> Tensor:
 class RealBank(nn.Module):
     """Real training images with their patients, kept for retrieval.
 
-    Buffers: ``images`` uint8 or int32 ``[N, C, H, W]`` (8-bit images stay exact, others at 16
+    It hands out its images as an :class:`frerec.calibration.rows.ImageRows` does: ``bank[rows]``
+    is float32 ``[n, C, H, W]`` in [0, 1].
+
+    Buffers: ``images`` uint8 or int16 ``[N, C, H, W]`` (8-bit images stay exact, others at 16
     bits), ``groups`` int64 ``[N]``, and the identity of every image of the fit, ``known_keys`` and
     ``known_groups`` int64 ``[M]``. M exceeds N when ``bank_size`` leaves images out: those are
     not neighbours, but their patients' images must still not be neighbours of them.
@@ -54,26 +63,58 @@ class RealBank(nn.Module):
         self.register_buffer("known_keys", torch.zeros(known, dtype=torch.long))
         self.register_buffer("known_groups", torch.zeros(known, dtype=torch.long))
 
+    def allocate_for(self, state: dict[str, Tensor], prefix: str = "bank.") -> None:
+        """Empty buffers of the size that ``state`` holds under ``prefix``."""
+        images = state[prefix + "images"]
+        channels, height, width = images.shape[1:]
+        self.allocate(
+            count=len(images),
+            known=len(state[prefix + "known_keys"]),
+            shape=(channels, height, width),
+            dtype=images.dtype,
+        )
+
     def __len__(self) -> int:
         return len(self.images)
 
-    def fill(self, images: Tensor, groups: Groups, *, size: int | None, seed: int) -> None:
-        """Take in real images ``[N, C, H, W]``, at most ``size`` of them drawn at random [ours]."""
-        codes = group_codes(groups, len(images))
+    @property
+    def shape(self) -> torch.Size:
+        """N, C, H, W."""
+        return self.images.shape
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        images = self.images[rows]
+        if images.dtype == torch.uint8:
+            return images.float() / 255.0
+        return (images.float() + SIXTEEN_BITS) / 65535.0
+
+    def fill(
+        self, images: ImageRows, groups: Tensor, *, size: int | None = None, seed: int = 0
+    ) -> None:
+        """Take in real images ``[N, C, H, W]``, at most ``size`` of them drawn at random [ours].
+
+        Args:
+            images: In [0, 1].
+            groups: int64 ``[N]``, equal for images of one patient.
+            size: At most this many serve as neighbours; None keeps all.
+            seed: Of the draw.
+        """
         rows = torch.arange(len(images))
         if size is not None and size < len(images):
             generator = torch.Generator().manual_seed(seed)
             rows = torch.randperm(len(images), generator=generator)[:size].sort().values
         device = self.images.device
-        self.images = _quantise(images[rows.to(images.device)]).to(device)
-        self.groups = codes[rows].to(device)
-        self.known_keys = content_keys(images).to(device)
-        self.known_groups = codes.to(device)
+        eight_bits = all(_is_eight_bits(part) for part in chunks(images))
+        levels = [_levels(images[part], eight_bits=eight_bits) for part in rows.split(256)]
+        self.images = torch.cat(levels).to(device)
+        self.groups = groups[rows].to(device)
+        self.known_keys = torch.cat([content_keys(part) for part in chunks(images)]).to(device)
+        self.known_groups = groups.to(device)
 
-    def pixels(self) -> Tensor:
-        """All images as float32 ``[N, C, H, W]`` in [0, 1]."""
-        scale = 255.0 if self.images.dtype == torch.uint8 else 65535.0
-        return self.images.float() / scale
+    def known(self, images: Tensor) -> Tensor:
+        """Which images of the fit these are, by content: bool ``[B, M]``, on the bank's device."""
+        keys = content_keys(images).to(self.known_keys.device)
+        return keys[:, None] == self.known_keys[None, :]
 
     def exclusion(self, images: Tensor) -> Tensor | None:
         """Leave-one-out: which bank images may not be neighbours of these images.
@@ -84,23 +125,46 @@ class RealBank(nn.Module):
         Returns:
             bool ``[B, N]``, or None where nothing is excluded.
         """
-        keys = content_keys(images).to(self.known_keys.device)
-        same = keys[:, None] == self.known_keys[None, :]
-        known = same.any(1)
-        if not bool(known.any()):
+        query, member = self.known(images).nonzero(as_tuple=True)
+        if len(query) == 0:
             return None
-        excluded = torch.zeros(len(images), len(self), dtype=torch.bool, device=same.device)
         # Byte-identical images may belong to several patients: all of them are excluded.
-        for row in known.nonzero().flatten().tolist():
-            patients = self.known_groups[same[row]]
-            excluded[row] = torch.isin(self.groups, patients)
-        return excluded
+        hits = self.known_groups[member][:, None] == self.groups[None, :]
+        counts = torch.zeros(len(images), len(self), dtype=torch.int32, device=hits.device)
+        return counts.index_add_(0, query, hits.int()).bool()
 
-    def check_size(self, images: Tensor) -> None:
+    def search(
+        self, images: ImageRows, k: int, *, method: SearchMethod = "fast", progress: bool = False
+    ) -> Tensor:
+        """The k bank images most similar to each image, without itself and its patient.
+
+        Args:
+            images: ``[B, C, H, W]`` in [0, 1].
+            k: Neighbours an image.
+            method: See :func:`frerec.calibration.retrieval.top_k_ssim`.
+            progress: Show a progress bar.
+
+        Returns:
+            int64 ``[B, k]``, best first, on the bank's device.
+
+        Raises:
+            DataError: If the images are not of the size of the fit.
+            ConfigError: If nothing was fitted, or fewer than k are left to choose from.
+        """
+        self.check_size(images)
+        found = [torch.zeros(0, k, dtype=torch.long, device=self.images.device)]
+        starts = range(0, len(images), SEARCH_BATCH)
+        for start in tqdm(starts, desc="neighbours", unit="batch", disable=not progress):
+            part = images[start : start + SEARCH_BATCH].to(self.images.device)
+            _, indices = top_k_ssim(part, self, k, exclude=self.exclusion(part), method=method)
+            found.append(indices)
+        return torch.cat(found)
+
+    def check_size(self, images: ImageRows) -> None:
         """Refuse images that are not of the size of the fit."""
         if len(self) == 0:
             raise ConfigError("calibrator is not fitted: call fit(real_images) or load(directory)")
-        if images.shape[1:] != self.images.shape[1:]:
+        if tuple(images.shape[1:]) != tuple(self.images.shape[1:]):
             c, h, w = self.images.shape[1:]
             raise DataError(
                 f"images of shape {tuple(images.shape[1:])}: the calibrator was fitted on "
@@ -108,10 +172,12 @@ class RealBank(nn.Module):
             )
 
 
-def _quantise(images: Tensor) -> Tensor:
-    """uint8 where that is exact, 16-bit levels otherwise."""
+def _is_eight_bits(images: Tensor) -> bool:
     levels = images * 255
-    rounded = levels.round()
-    if torch.allclose(levels, rounded, atol=1e-3, rtol=0):
-        return rounded.to(torch.uint8)
-    return (images * 65535).round().to(torch.int32)
+    return bool(torch.allclose(levels, levels.round(), atol=1e-3, rtol=0))
+
+
+def _levels(images: Tensor, *, eight_bits: bool) -> Tensor:
+    if eight_bits:
+        return (images * 255).round().to(torch.uint8)
+    return ((images * 65535).round() - SIXTEEN_BITS).to(torch.int16)

@@ -4,28 +4,39 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, overload
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from frerec.calibration.rows import ImageRows, as_rows, check_images, check_rows
 from frerec.errors import ConfigError, DataError
 
-Groups = Sequence[int] | Sequence[str] | Tensor | None
+__all__ = ["Calibrator", "Groups", "check_images", "group_codes", "load_calibrator"]
+
+Groups = Sequence[int] | Sequence[str] | np.ndarray | Tensor | None
 CONFIG_FILE = "calibrator.json"
 WEIGHTS_FILE = "calibrator.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Calibrator(nn.Module, ABC):
     """Maps images to images of the same shape and range, after a fit on real training images.
 
-    A calibrator sees real images of the training split only, and never a label. Subclasses keep
-    their state in registered buffers and parameters, and their arguments in :meth:`config`.
+    A calibrator sees images of the training split only, and never a label. Subclasses keep their
+    state in registered buffers and parameters, and their arguments in :meth:`config`; they write
+    ``_fit`` and ``forward``.
+
+    Attributes:
+        name: Its name in the registry and in a saved model; a class with a name is registered.
+        uses_synthetic: Whether :meth:`fit` needs synthetic training images beside the real ones.
+        report: Figures of the last fit, such as RHM's PSNR on held-out images; may be empty.
     """
 
     name: ClassVar[str]
+    uses_synthetic: ClassVar[bool] = False
     _registry: ClassVar[dict[str, type["Calibrator"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -33,29 +44,106 @@ class Calibrator(nn.Module, ABC):
         if "name" in cls.__dict__:
             Calibrator._registry[cls.name] = cls
 
-    @abstractmethod
-    def fit(self, images: Tensor, groups: Groups = None) -> Self:
-        """Learn from real training images.
+    def __init__(self) -> None:
+        super().__init__()
+        self.report: dict[str, Any] = {}
+
+    def fit(
+        self,
+        images: ImageRows | np.ndarray,
+        groups: Groups = None,
+        *,
+        synthetic: ImageRows | np.ndarray | None = None,
+        directory: str | Path | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Learn from real training images, and be ready for use (in evaluation mode).
 
         Args:
-            images: ``[N, C, H, W]`` in [0, 1].
+            images: ``[N, C, H, W]`` float in [0, 1]; a tensor, a NumPy array or anything else that
+                hands out rows, such as an :class:`frerec.data.stack.ImageStack`.
             groups: A patient number or id per image; None treats every image as its own patient.
+            synthetic: Synthetic training images of the same size; read only by calibrators with
+                ``uses_synthetic``.
+            directory: Where a long fit keeps checkpoints, to go on from after a kill.
+            progress: Show progress bars.
+
+        Raises:
+            DataError: If images are not finite values in [0, 1], or differ in size.
+            ConfigError: If there is not one group per image, or synthetic images are missing.
         """
+        rows = as_rows(images)
+        check_rows(rows, what="real images")
+        codes = group_codes(groups, len(rows))
+        others = None
+        if self.uses_synthetic:
+            if synthetic is None:
+                raise ConfigError(
+                    f"calibrator {self.name}: is fitted on synthetic images too; give synthetic="
+                )
+            others = as_rows(synthetic)
+            check_rows(others, what="synthetic images")
+            if tuple(others.shape[1:]) != tuple(rows.shape[1:]):
+                raise DataError(
+                    f"synthetic images of shape {tuple(others.shape[1:])}: the real ones have "
+                    f"{tuple(rows.shape[1:])}; resize or convert them first"
+                )
+        self._fit(
+            rows,
+            codes,
+            synthetic=others,
+            directory=None if directory is None else Path(directory),
+            progress=progress,
+        )
+        return self.eval()
+
+    @abstractmethod
+    def _fit(
+        self,
+        images: ImageRows,
+        groups: Tensor,
+        *,
+        synthetic: ImageRows | None,
+        directory: Path | None,
+        progress: bool,
+    ) -> None:
+        """Learn from checked images; ``groups`` are int64 codes ``[N]``, equal for one patient."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Calibrate ``[B, C, H, W]`` in [0, 1]; the same shape and range come back."""
 
-    def transform(self, images: Tensor) -> Tensor:
-        """Calibrate for inference, in evaluation mode and without gradients."""
+    @overload
+    def transform(self, images: Tensor, *, batch_size: int = 32) -> Tensor: ...
+    @overload
+    def transform(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray: ...
+    def transform(
+        self, images: Tensor | np.ndarray, *, batch_size: int = 32
+    ) -> Tensor | np.ndarray:
+        """Calibrate for inference: in evaluation mode, without gradients, batch by batch.
+
+        Args:
+            images: ``[N, C, H, W]`` in [0, 1], on any device.
+            batch_size: Images on the calibrator's device at once; on a CPU it does not change a
+                pixel.
+
+        Returns:
+            As ``images``: a tensor on its device, or a NumPy array.
+        """
+        given = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
         training = self.training
         self.eval()
         try:
             with torch.no_grad():
-                result: Tensor = self(images)
+                parts = [self(part.to(self.device)) for part in given.split(batch_size)]
+                result = torch.cat([part.to(given.device) for part in parts])
         finally:
             self.train(training)
-        return result
+        return result.numpy() if isinstance(images, np.ndarray) else result
+
+    def fit_transform(self, images: Any, groups: Groups = None, **kwargs: Any) -> Any:
+        """:meth:`fit`, then :meth:`transform` of the same images."""
+        return self.fit(images, groups, **kwargs).transform(images)
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -65,6 +153,13 @@ class Calibrator(nn.Module, ABC):
     def input_shape(self) -> tuple[int, int, int] | None:
         """``(C, H, W)`` of the images that it takes; None where it takes any."""
         return None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its state lies; the CPU where it has none."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            return tensor.device
+        return torch.device("cpu")
 
     def prepare_for_state(self, state: dict[str, Tensor]) -> None:
         """Make room for buffers whose size is known only after a fit, before a state is loaded."""
@@ -117,7 +212,7 @@ def load_calibrator(directory: str | Path) -> Calibrator:
     if version != FORMAT_VERSION or kind not in Calibrator._registry:
         raise DataError(
             f"{config_path}: calibrator {kind!r} of format {version}: this version reads "
-            f"{', '.join(sorted(Calibrator._registry))} of format {FORMAT_VERSION}"
+            f"{', '.join(sorted(Calibrator._registry))} of format {FORMAT_VERSION}; fit it again"
         )
     try:
         state = load_file(weights_path)
@@ -126,30 +221,12 @@ def load_calibrator(directory: str | Path) -> Calibrator:
     try:
         calibrator = Calibrator._registry[kind](**config)
         calibrator.prepare_for_state(state)
-        calibrator.load_state_dict(state)
+        # The file's own memory map becomes the state: a large bank is read as it is needed.
+        calibrator.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, KeyError) as error:
         first = str(error).splitlines()[0]
         raise DataError(f"{directory}: weights and description do not match ({first})") from error
     return calibrator.eval()
-
-
-def check_images(images: Tensor, *, what: str = "images") -> None:
-    """The door of every calibrator.
-
-    Raises:
-        DataError: If ``images`` is not a finite float ``[B, 1 or 3, H, W]`` tensor in [0, 1].
-    """
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise DataError(f"{what} of shape {tuple(images.shape)}: expected [B, 1 or 3, H, W]")
-    if not images.is_floating_point():
-        raise DataError(f"{what} of type {images.dtype}: expected float values in [0, 1]")
-    if images.numel() == 0:
-        return
-    low, high = images.aminmax()
-    if not (torch.isfinite(low) and torch.isfinite(high)):
-        raise DataError(f"{what}: NaN or infinite values; expected [0, 1]")
-    if low < -1e-4 or high > 1 + 1e-4:
-        raise DataError(f"{what}: values from {low:.4g} to {high:.4g}; expected [0, 1]")
 
 
 def group_codes(groups: Groups, count: int) -> Tensor:
@@ -160,7 +237,7 @@ def group_codes(groups: Groups, count: int) -> Tensor:
     """
     if groups is None:
         return torch.arange(count)
-    names = groups.tolist() if isinstance(groups, Tensor) else list(groups)
+    names = groups.tolist() if isinstance(groups, Tensor | np.ndarray) else list(groups)
     if len(names) != count:
         raise ConfigError(f"groups: {len(names)} given for {count} images")
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}

@@ -4,14 +4,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from frerec.calibration.base import Calibrator, Groups, check_images, group_codes
+from frerec.calibration.base import Calibrator
 from frerec.calibration.rhm import ReconstructiveHighFrequencyMapping
 from frerec.calibration.rhm_training import RhmTraining, train_rhm
+from frerec.calibration.rows import ImageRows, check_images
 from frerec.calibration.shr import StatisticalHighFrequencyReplacement
 from frerec.errors import ConfigError
 
@@ -57,7 +58,6 @@ class FreRec(Calibrator):
             self.rhm = self._make_rhm(channels)
         except TypeError as error:
             raise ConfigError(f"FreRec: {str(error).split('.__init__() ')[-1]}") from error
-        self.report: dict[str, float] = {}
 
     def use_stages(self, stages: Sequence[str]) -> None:
         """Choose the stages applied at use; the fit is the same for all choices.
@@ -78,37 +78,28 @@ class FreRec(Calibrator):
             "stages": list(self.stages),
         }
 
-    def fit(
+    def _fit(
         self,
-        images: Tensor,
-        groups: Groups = None,
+        images: ImageRows,
+        groups: Tensor,
         *,
-        directory: str | Path | None = None,
+        synthetic: ImageRows | None = None,  # noqa: ARG002
+        directory: Path | None = None,
         progress: bool = False,
-    ) -> Self:
-        """Fit SHR's bank, then train RHM, on real training images alone.
-
-        Args:
-            images: ``[N, C, H, W]`` in [0, 1].
-            groups: Patients, see :class:`Calibrator`.
-            directory: Checkpoints and log; a fit killed there goes on. None uses a temporary one.
-            progress: Show progress bars.
-        """
-        check_images(images, what="real images")
+    ) -> None:
+        """Fit SHR's bank, then train RHM, on real training images alone."""
         self.shr.fit(images, groups)
         self.rhm = self._make_rhm(images.shape[1])
-        codes = group_codes(groups, len(images))
         with tempfile.TemporaryDirectory() as temporary:
             self.report = train_rhm(
                 self.rhm,
                 self.shr,
-                images.float(),
-                codes,
+                images,
+                groups,
                 self.training_settings,
-                directory=Path(directory or temporary),
+                directory=directory or Path(temporary),
                 progress=progress,
             )
-        return self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """RHM(SHR(images)) for ``[B, C, H, W]`` in [0, 1]."""

@@ -1,10 +1,11 @@
 """The calibrator that changes nothing."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from frerec.calibration.base import Calibrator, Groups, check_images
+from frerec.calibration.base import Calibrator
+from frerec.calibration.rows import ImageRows, check_images
 
 
 class Identity(Calibrator):
@@ -12,10 +13,8 @@ class Identity(Calibrator):
 
     name: ClassVar[str] = "identity"
 
-    def fit(self, images: Tensor, groups: Groups = None) -> Self:  # noqa: ARG002
+    def _fit(self, images: ImageRows, groups: Tensor, **_: Any) -> None:
         """Nothing to learn."""
-        check_images(images, what="real images")
-        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """The same tensor."""

@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from frerec.calibration.rows import ImageRows
 from frerec.errors import ConfigError, DataError
 
 SearchMethod = Literal["exact", "fast"]
@@ -80,11 +81,11 @@ def ssim_block(queries: Tensor, bank: Tensor, *, stride: int, data_range: float)
 
 
 def _check(
-    queries: Tensor, bank: Tensor, k: int, exclude: Tensor | None, method: SearchMethod
+    queries: Tensor, bank: ImageRows, k: int, exclude: Tensor | None, method: SearchMethod
 ) -> None:
     if method not in STRIDES:
         raise ConfigError(f"method={method}: expected one of {', '.join(STRIDES)}")
-    if queries.ndim != 4 or bank.ndim != 4 or queries.shape[1:] != bank.shape[1:]:
+    if queries.ndim != 4 or tuple(queries.shape[1:]) != tuple(bank.shape[1:]):
         raise DataError(
             f"top_k_ssim: queries {tuple(queries.shape)} and bank {tuple(bank.shape)}: "
             "expected [Q, C, H, W] and [N, C, H, W] with the same C, H, W"
@@ -110,7 +111,7 @@ def _check(
 @torch.no_grad()
 def top_k_ssim(
     queries: Tensor,
-    bank: Tensor,
+    bank: ImageRows,
     k: int,
     *,
     exclude: Tensor | None = None,
@@ -167,7 +168,7 @@ def _pad_rows(exclude: Tensor | None, start: int, used: int) -> Tensor | None:
 
 def _scan(
     block: Tensor,
-    bank: Tensor,
+    bank: ImageRows,
     k: int,
     exclude: Tensor | None,
     *,

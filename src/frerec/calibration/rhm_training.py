@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from frerec.calibration.rhm import ReconstructiveHighFrequencyMapping
+from frerec.calibration.rows import ImageRows, Selection
 from frerec.calibration.shr import StatisticalHighFrequencyReplacement
 from frerec.errors import ConfigError
 from frerec.training_tools import Draw, best_checkpoint, derive_seed, load_checkpoint, run_training
@@ -63,8 +64,9 @@ class DegradedPairs(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         shr: Fitted; an image's neighbours never include itself or its patient.
-        images: ``[N, C, H, W]`` in [0, 1].
-        neighbours: Bank indices ``[N, K]`` of each image, searched once.
+        images: ``[M, C, H, W]`` in [0, 1].
+        rows: Those of them to draw from, int64 ``[N]``.
+        neighbours: Bank indices ``[N, K]`` of each of the rows, searched once.
         seed: The noise and crop of draw n depend on (seed, n) alone.
         crop: Side of a random crop, or None.
     """
@@ -72,21 +74,23 @@ class DegradedPairs(Dataset[tuple[Tensor, Tensor]]):
     def __init__(
         self,
         shr: StatisticalHighFrequencyReplacement,
-        images: Tensor,
+        images: ImageRows,
+        rows: Tensor,
         neighbours: Tensor,
         *,
         seed: int,
         crop: int | None = None,
     ) -> None:
-        self.shr, self.images, self.neighbours = shr, images, neighbours
+        self.shr, self.images, self.rows, self.neighbours = shr, images, rows, neighbours
         self.seed, self.crop = seed, crop
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.rows)
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, NOISE, draw.number))
-        target = self.images[draw.row].unsqueeze(0)
+        row = self.rows[draw.row : draw.row + 1]
+        target = self.images[row].float()
         neighbours = self.neighbours[draw.row].unsqueeze(0)
         with torch.no_grad():
             degraded = self.shr.replace(target, neighbours, generator=generator).clamp(0, 1)
@@ -118,7 +122,7 @@ def hold_out(groups: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor
 def train_rhm(
     rhm: ReconstructiveHighFrequencyMapping,
     shr: StatisticalHighFrequencyReplacement,
-    images: Tensor,
+    images: ImageRows,
     groups: Tensor,
     training: RhmTraining,
     *,
@@ -145,15 +149,16 @@ def train_rhm(
     held_rows = held_rows[: training.validation_limit]
     shr = shr.eval()
     search = torch.cat([train_rows, held_rows])
-    neighbours = shr.neighbour_indices(images[search], progress=progress)
+    neighbours = shr.neighbour_indices(Selection(images, search), progress=progress)
     pairs = DegradedPairs(
         shr,
-        images[train_rows],
+        images,
+        train_rows,
         neighbours[: len(train_rows)],
         seed=training.seed,
         crop=training.crop,
     )
-    held = images[held_rows]
+    held = images[held_rows].float()
     with torch.no_grad():
         degraded = shr.replace(held, neighbours[len(train_rows) :]).clamp(0, 1)
     validation = DataLoader(list(zip(degraded, held, strict=True)), batch_size=16)  # type: ignore[arg-type,var-annotated]

@@ -9,15 +9,16 @@ mu and sigma are the image's own mean and deviation over its high band; the low 
 """
 
 import logging
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from frerec.calibration.bank import RealBank, content_keys
-from frerec.calibration.base import Calibrator, Groups, check_images
-from frerec.calibration.retrieval import STRIDES, SearchMethod, top_k_ssim
+from frerec.calibration.base import Calibrator
+from frerec.calibration.retrieval import STRIDES, SearchMethod
+from frerec.calibration.rows import ImageRows, check_images, chunks
 from frerec.calibration.statistics import (
     GRANULARITIES,
     REPRESENTATIONS,
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 Sampling = Literal["gaussian", "mean"]
 SAMPLINGS: tuple[Sampling, ...] = ("gaussian", "mean")
-SEARCH_BATCH = 128  # queries whose scores and exclusions are held at once
 POOL_PER_NEIGHBOUR = 5  # K is at most a fifth of the pool [ours]
 FLAT = 1e-6  # below this deviation (ortho FFT) a high band is constant and carries no pattern
 
@@ -148,7 +148,6 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         self.bank_size, self.seed = bank_size, int(seed)
         self.bank = RealBank()
         self._table: MomentTable | None = None
-        self._pixels: Tensor | None = None
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -156,19 +155,17 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         keys += " similarity retrieval bank_size seed"
         return {key: getattr(self, key) for key in keys.split()}
 
-    def fit(self, images: Tensor, groups: Groups = None) -> Self:
-        """Keep the real images as the bank of neighbours.
-
-        Args:
-            images: ``[N, C, H, W]`` in [0, 1], at least 10.
-            groups: Patients, see :class:`Calibrator`.
-
-        Raises:
-            DataError: If the images are not finite values in [0, 1].
-            ConfigError: If there are too few of them for one neighbour.
-        """
-        check_images(images, what="real images")
-        self.bank.fill(images.float(), groups, size=self.bank_size, seed=self.seed)
+    def _fit(
+        self,
+        images: ImageRows,
+        groups: Tensor,
+        *,
+        synthetic: ImageRows | None = None,  # noqa: ARG002
+        directory: Path | None = None,  # noqa: ARG002
+        progress: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Keep the real images, at least 10, as the bank of neighbours."""
+        self.bank.fill(images, groups, size=self.bank_size, seed=self.seed)
         self._forget()
         if len(self.bank) < 2 * POOL_PER_NEIGHBOUR:
             raise ConfigError(
@@ -182,7 +179,6 @@ class StatisticalHighFrequencyReplacement(Calibrator):
                 self.effective_neighbours,
                 len(self.bank),
             )
-        return self
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:
@@ -197,24 +193,11 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         """K = min(K, pool / 5)."""
         return max(1, min(self.neighbours, len(self.bank) // POOL_PER_NEIGHBOUR))
 
-    def neighbour_indices(self, images: Tensor, *, progress: bool = False) -> Tensor:
+    def neighbour_indices(self, images: ImageRows, *, progress: bool = False) -> Tensor:
         """The K most similar bank images, without self and patient: int64 ``[B, K]``."""
-        self.bank.check_size(images)
-        if self._pixels is None:
-            self._pixels = self.bank.pixels()
-        found = []
-        for part in tqdm(
-            images.split(SEARCH_BATCH), desc="neighbours", unit="batch", disable=not progress
-        ):
-            _, indices = top_k_ssim(
-                part,
-                self._pixels,
-                self.effective_neighbours,
-                exclude=self.bank.exclusion(part),
-                method=self.retrieval,
-            )
-            found.append(indices)
-        return torch.cat(found)
+        return self.bank.search(
+            images, self.effective_neighbours, method=self.retrieval, progress=progress
+        )
 
     def replace(
         self, images: Tensor, indices: Tensor, *, generator: torch.Generator | None = None
@@ -256,21 +239,14 @@ class StatisticalHighFrequencyReplacement(Calibrator):
             mask, ring = mask.to(device), ring.to(device)
             coefficients = [
                 encode(torch.fft.rfft2(part, norm="ortho")[..., mask], self.representation)
-                for part in self.bank.pixels().split(256)
+                for part in chunks(self.bank)
             ]
             self._table = MomentTable(torch.cat(coefficients), ring, self.granularity)
         return self._table
 
     def prepare_for_state(self, state: dict[str, Tensor]) -> None:
         """Allocate a bank of the size that is about to be loaded."""
-        images = state["bank.images"]
-        channels, height, width = images.shape[1:]
-        self.bank.allocate(
-            count=len(images),
-            known=len(state["bank.known_keys"]),
-            shape=(channels, height, width),
-            dtype=images.dtype,
-        )
+        self.bank.allocate_for(state)
         self._forget()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
@@ -279,7 +255,7 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         return self
 
     def _forget(self) -> None:
-        self._table, self._pixels = None, None
+        self._table = None
 
     def _noise(
         self, images: Tensor, shape: torch.Size, generator: torch.Generator | None

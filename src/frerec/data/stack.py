@@ -66,6 +66,10 @@ class ImageStack:
         every = np.arange(len(self)) if self._index is None else self._index
         return ImageStack(self.path, every[np.asarray(rows)])
 
+    def __getitem__(self, rows: Any) -> Tensor:
+        """Images of a slice, a mask or row numbers, as :meth:`tensor` hands them out."""
+        return self.tensor(rows)
+
     def tensor(self, rows: Any = None) -> Tensor:
         """Images as float32 [n, C, H, W] in [0, 1].
 

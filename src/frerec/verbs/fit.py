@@ -7,7 +7,6 @@ from pathlib import Path
 
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.stages import identity_of_fit, remove_checkpoints
-from frerec.calibration import FreRec
 from frerec.calibration.base import CONFIG_FILE
 from frerec.config import check_complete, compose_config, instantiate, plain, require
 from frerec.errors import ConfigError, FrerecError
@@ -42,25 +41,23 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     data.setup()
     rows = data.rows("train")
     progress = bool(config.trainer.progress) and sys.stderr.isatty()
-    images, groups = data.stack.tensor(rows), data.manifest.groups()[rows].tolist()
+    images, groups = data.stack.select(rows), data.manifest.groups()[rows].tolist()
     log.info("fitting %s on %d real images", calibrator.name, len(rows))
     settings = identity_of_fit(plain(config.calibrator))
     key = content_hash({"data": data.fingerprint, "calibrator": settings})
     work = out.with_name(f".{out.name}.{key}.partial")  # a killed fit goes on from here
     work.mkdir(parents=True, exist_ok=True)
     try:
-        if isinstance(calibrator, FreRec):
-            calibrator.fit(images, groups, directory=work, progress=progress)
-            write_json(work / "fit.json", calibrator.report)
-        else:
-            calibrator.fit(images, groups)
+        calibrator.fit(images, groups, directory=work, progress=progress)
     except FrerecError:
         _remove_if_empty(work)
         raise
+    if calibrator.report:
+        write_json(work / "fit.json", calibrator.report)
     calibrator.save(work)
     remove_checkpoints(work)
     put_in_place(work, out)
-    if isinstance(calibrator, FreRec):
+    if "psnr" in calibrator.report:
         log.info(
             "RHM on held-out real images: %.2f dB from %.2f dB",
             calibrator.report["psnr"],
