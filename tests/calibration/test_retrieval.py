@@ -7,7 +7,8 @@ from pytorch_msssim import ssim as msssim
 from skimage.metrics import structural_similarity
 
 from fixtures import textured_images
-from frerec.calibration.retrieval import top_k_ssim
+from frerec.calibration.retrieval import sparse_stride, top_k_ssim
+from frerec.calibration.similarity import strided_scores
 from frerec.errors import ConfigError, DataError
 
 
@@ -68,15 +69,89 @@ def test_the_bank_is_searched_across_its_blocks() -> None:
     torch.testing.assert_close(scores[:, 0], torch.ones(3), atol=1e-5, rtol=0)
 
 
-def test_fast_finds_nearly_the_same_neighbours() -> None:
+def test_fast_finds_the_same_neighbours_with_exact_scores() -> None:
     queries = textured_images(16, seed=1, height=64, width=64)
     bank = textured_images(400, seed=2, height=64, width=64)
-    exact = top_k_ssim(queries, bank, 80)[1]
-    fast = top_k_ssim(queries, bank, 80, method="fast")[1]
-    recall = np.mean(
-        [len(set(a.tolist()) & set(b.tolist())) / 80 for a, b in zip(exact, fast, strict=True)]
-    )
-    assert recall > 0.85  # synthetic textures are all alike: the hardest case
+    exact_scores, exact = top_k_ssim(queries, bank, 80)
+    fast_scores, fast = top_k_ssim(queries, bank, 80, method="fast")
+    common = [len(set(a.tolist()) & set(b.tolist())) for a, b in zip(exact, fast, strict=True)]
+    assert np.mean(common) / 80 > 0.98  # synthetic textures are all alike: the hardest case
+    for row in range(16):
+        known = dict(zip(exact[row].tolist(), exact_scores[row].tolist(), strict=True))
+        for index, score in zip(fast[row].tolist(), fast_scores[row].tolist(), strict=True):
+            assert score == known.get(index, score)
+    assert (fast_scores.diff(dim=1) <= 0).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sparse_scores_with_every_window_are_the_exact_ones(channels: int) -> None:
+    shape = {"channels": channels, "height": 27, "width": 22}
+    queries, bank = textured_images(3, seed=1, **shape), textured_images(5, seed=2, **shape)
+    found = strided_scores(queries, bank, stride=1, data_range=1.0)
+    np.testing.assert_allclose(found.numpy(), brute_force(queries, bank), atol=2e-5)
+
+
+def test_sparse_scores_take_every_fourth_window_of_every_fourth_row() -> None:
+    queries, bank = textured_images(2, seed=1), textured_images(3, seed=2)
+    found = strided_scores(queries, bank, stride=4, data_range=1.0)
+    for i, x in enumerate(queries[:, 0].double().numpy()):
+        for j, y in enumerate(bank[:, 0].double().numpy()):
+            _, full = structural_similarity(
+                x,
+                y,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+                data_range=1.0,
+                full=True,
+            )
+            assert float(found[i, j]) == pytest.approx(full[5:-5:4, 5:-5:4].mean(), abs=2e-5)
+
+
+def test_the_sparse_grid_keeps_enough_windows() -> None:
+    assert sparse_stride(256, 300) == 4
+    assert sparse_stride(128, 128) == 4
+    assert sparse_stride(64, 128) == 2
+    assert sparse_stride(11, 64) == 1
+
+
+def test_a_bank_is_read_block_by_block() -> None:
+    """Anything that hands out rows can be searched, and no block exceeds its bound."""
+    images = textured_images(300, seed=3, height=64, width=64)
+    largest = 0
+
+    class Rows:
+        shape = images.shape
+
+        def __len__(self) -> int:
+            return len(images)
+
+        def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+            nonlocal largest
+            largest = max(largest, len(images[rows]))
+            return images[rows]
+
+    queries = textured_images(3, seed=1, height=64, width=64)
+    expected = top_k_ssim(queries, images, 20, method="fast")
+    found = top_k_ssim(queries, Rows(), 20, method="fast")
+    assert torch.equal(found[1], expected[1])
+    assert largest <= 128
+
+
+def test_threads_do_not_change_a_score() -> None:
+    queries = textured_images(9, seed=1, height=61, width=67)
+    bank = textured_images(60, seed=2, height=61, width=67)
+    results = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(top_k_ssim(queries, bank, 20)[0])
+            assert torch.equal(top_k_ssim(queries[4:5], bank, 20)[0][0], results[-1][4])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
 
 
 def test_excluded_images_are_never_neighbours() -> None:

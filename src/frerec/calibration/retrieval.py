@@ -1,90 +1,142 @@
-"""Top-K search by structural similarity (Wang et al., IEEE TIP 2004).
+"""Top-K search by structural similarity: exact, and fast with an exact re-rank.
 
-SSIM of x and y over one Gaussian window g (11 x 11, sigma 1.5) is
-
-    (2 m_x m_y + C1) (2 c_xy + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
-
-with the weighted means m, variances v and covariance c_xy = <x, y>_g - m_x m_y. Only <x, y>_g
-belongs to the pair; it is an inner product of 121 weighted pixels. Cutting the windows out of
-every image turns all pairs of a query block and a bank block into one batched matrix product per
-row of windows. ``exact`` takes every window that lies wholly inside the image (the mean that
-scikit-image and pytorch-msssim report); ``fast`` takes every fourth row and column of windows,
-a sixteenth of the work.
+``exact`` scores every pair over every window. ``fast`` scores every pair over a sparse grid of
+windows as batched matrix products, keeps the best 1.5 K candidates of each query, and ranks those
+by their exact scores: what it returns are exact scores, and what it can miss is a neighbour whose
+sparse rank lies beyond 1.5 K. Both stream over queries and bank in blocks: memory depends on the
+image size, not on the number of images, and the time grows linearly with the bank.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from frerec.calibration.rows import ImageRows
+from frerec.calibration.similarity import WINDOW, Moments, pair_scores, strided_scores
 from frerec.errors import ConfigError, DataError
 
 SearchMethod = Literal["exact", "fast"]
-STRIDES: dict[str, int] = {"exact": 1, "fast": 4}
-WINDOW = 11
-SIGMA = 1.5
-K1, K2 = 0.01, 0.03
-QUERY_BLOCK = 32  # queries are padded to whole blocks: a score does not depend on its batch
-BANK_BLOCK = 128
+SEARCH_METHODS: tuple[SearchMethod, ...] = ("exact", "fast")
+CANDIDATES = 1.5  # re-ranked candidates, as a multiple of K
+STRIDE = 4  # largest step between the windows of the sparse grid
+GRID = 24  # windows along the shorter side that the sparse grid keeps at least
+QUERY_BLOCK = 32
+BLOCK_VALUES = 2**23  # pixels of a bank block, and three times as many moments
+PAIR_VALUES = {"cpu": 2**19, "cuda": 2**25}  # pixels of the pairs scored at once
 
 
-def gaussian_window(size: int = WINDOW, sigma: float = SIGMA) -> Tensor:
-    """Normalised two-dimensional Gaussian, float32 ``[size, size]``, sum 1."""
-    x = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    g = torch.exp(-0.5 * (x / sigma) ** 2)
-    g = torch.outer(g, g)
-    return (g / g.sum()).float()
+@torch.no_grad()
+def top_k_ssim(
+    queries: Tensor,
+    bank: ImageRows,
+    k: int,
+    *,
+    exclude: Tensor | None = None,
+    data_range: float = 1.0,
+    method: SearchMethod = "exact",
+) -> tuple[Tensor, Tensor]:
+    """The K bank images most similar to each query by SSIM, best first.
 
-
-def _windows(images: Tensor, row: int, stride: int) -> Tensor:
-    """Windows of one row: images [n, C, H, W] -> [C * P, n, 121], P windows along the width."""
-    strip = images[:, :, row : row + WINDOW, :].unfold(3, WINDOW, stride)  # [n, C, 11, P, 11]
-    windows = strip.permute(1, 3, 0, 2, 4)
-    return windows.reshape(-1, images.shape[0], WINDOW * WINDOW)
-
-
-def ssim_block(queries: Tensor, bank: Tensor, *, stride: int, data_range: float) -> Tensor:
-    """Mean SSIM of every pair of two small blocks.
+    SSIM has Wang's settings (Gaussian 11 x 11, sigma 1.5, K1 0.01, K2 0.03, population
+    covariance), is averaged over the windows wholly inside the image, and over channels: the mean
+    that scikit-image and pytorch-msssim report. Ties go to the lower bank index. On a CPU a
+    query's result does not depend on the other queries. Memory beyond the inputs: the moments of
+    32 queries and of one block of the bank, about 250 MB up to 256 px.
 
     Args:
-        queries: ``[Q, C, H, W]``.
-        bank: ``[N, C, H, W]``.
-        stride: Step between windows, in pixels; 1 takes all of them.
-        data_range: Difference of the largest and the smallest possible value.
+        queries: ``[Q, C, H, W]``; the search runs on their device.
+        bank: ``[N, C, H, W]``, the same C, H, W, at least 11 pixels a side; read block by block.
+        k: Neighbours a query, between 1 and N less those excluded.
+        exclude: bool ``[Q, N]``, True where a bank image may not be a neighbour.
+        data_range: Largest possible value minus the smallest, 1.0 for images in [0, 1].
+        method: ``exact`` or ``fast``.
 
     Returns:
-        float32 ``[Q, N]``.
+        scores float32 ``[Q, k]`` in [-1, 1], and indices int64 ``[Q, k]`` into the bank.
+
+    Raises:
+        DataError: If shapes do not match or images are smaller than the window.
+        ConfigError: If k, exclude or method do not fit.
     """
-    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    g = gaussian_window().flatten().to(queries)
-    height = queries.shape[-2]
-    rows = range(0, height - WINDOW + 1, stride)
-    total = queries.new_zeros(len(queries), len(bank))
-    count = 0
-    for row in rows:
-        x, y = _windows(queries, row, stride), _windows(bank, row, stride)
-        weighted = x * g
-        mean_x, mean_y = weighted.sum(-1), y @ g  # [P, Q], [P, N]
-        square_x, square_y = mean_x.square(), mean_y.square()
-        var_x = (weighted * x).sum(-1) - square_x
-        var_y = (y.square() @ g) - square_y
-        # In place where it can be: these [P, Q, N] tensors are where the time goes.
-        luminance = torch.einsum("pq,pn->pqn", 2 * mean_x, mean_y).add_(c1)  # 2 m_x m_y + C1
-        score = torch.bmm(2 * weighted, y.transpose(1, 2)).sub_(luminance).add_(c1 + c2)
-        score.mul_(luminance)  # times 2 c_xy + C2
-        norm = (square_x[:, :, None] + c1) + square_y[:, None, :]
-        norm.mul_((var_x[:, :, None] + c2) + var_y[:, None, :])
-        total += score.div_(norm).sum(0)
-        count += len(x)
-    return total / count
+    _check(queries, bank, k, exclude, method)
+    stride = sparse_stride(*queries.shape[-2:])
+    candidates = math.ceil(CANDIDATES * k)
+    sparse = method == "fast" and stride > 1 and candidates < len(bank)
+    scores = [torch.zeros(0, k, device=queries.device)]
+    indices = [torch.zeros(0, k, dtype=torch.long, device=queries.device)]
+    for start in range(0, len(queries), QUERY_BLOCK):
+        block = queries[start : start + QUERY_BLOCK].float()
+        allowed = _allowed(exclude, start, len(block), len(bank), block.device)
+        if sparse:
+            found = _scan(block, bank, candidates, allowed, data_range=data_range, stride=stride)
+            shortlist = torch.zeros_like(allowed).scatter_(1, found, value=True)
+            allowed = allowed & shortlist
+        values = _exact_scores(block, bank, allowed, data_range=data_range)
+        # A stable sort keeps the lower index first among equals.
+        best, order = torch.sort(values, dim=1, descending=True, stable=True)
+        scores.append(best[:, :k])
+        indices.append(order[:, :k])
+    return torch.cat(scores), torch.cat(indices)
+
+
+def sparse_stride(height: int, width: int) -> int:
+    """Step between the windows of the sparse grid: 4, less for images under 107 pixels."""
+    return min(STRIDE, max(1, (min(height, width) - WINDOW + 1) // GRID))
+
+
+def _allowed(
+    exclude: Tensor | None, start: int, count: int, bank: int, device: torch.device
+) -> Tensor:
+    if exclude is None:
+        return torch.ones(count, bank, dtype=torch.bool, device=device)
+    return ~exclude[start : start + count].to(device)
+
+
+def _blocks(rows: Tensor, bank: ImageRows) -> Iterator[Tensor]:
+    """These rows of the bank, some at a time, so many as their moments fit into memory."""
+    yield from rows.split(min(max(BLOCK_VALUES // math.prod(bank.shape[1:]), 8), 128))
+
+
+def _scan(
+    block: Tensor,
+    bank: ImageRows,
+    count: int,
+    allowed: Tensor,
+    *,
+    data_range: float,
+    stride: int,
+) -> Tensor:
+    """The ``count`` best bank images of each query by their sparse scores: int64 ``[Q, count]``."""
+    scores = block.new_empty(len(block), len(bank))
+    for rows in _blocks(torch.arange(len(bank)), bank):
+        part = bank[rows].to(block.device, torch.float32)
+        scores[:, rows] = strided_scores(block, part, stride=stride, data_range=data_range)
+    return scores.masked_fill_(~allowed, -torch.inf).topk(count, dim=1).indices
+
+
+def _exact_scores(block: Tensor, bank: ImageRows, wanted: Tensor, *, data_range: float) -> Tensor:
+    """Exact scores ``[Q, N]`` of the wanted pairs, -inf elsewhere."""
+    x = Moments.of(block)
+    scores = block.new_full(wanted.shape, -torch.inf)
+    budget = PAIR_VALUES.get(block.device.type, PAIR_VALUES["cuda"])
+    at_once = max(budget // math.prod(bank.shape[1:]), 1)
+    for rows in _blocks(wanted.any(0).nonzero().flatten(), bank):
+        y = Moments.of(bank[rows].to(block.device, torch.float32))
+        first, second = wanted[:, rows].nonzero(as_tuple=True)
+        for pairs in torch.arange(len(first), device=first.device).split(at_once):
+            one, two = first[pairs], second[pairs]
+            scores[one, rows[two]] = pair_scores(x, y, one, two, data_range=data_range)
+    return scores
 
 
 def _check(
     queries: Tensor, bank: ImageRows, k: int, exclude: Tensor | None, method: SearchMethod
 ) -> None:
-    if method not in STRIDES:
-        raise ConfigError(f"method={method}: expected one of {', '.join(STRIDES)}")
+    if method not in SEARCH_METHODS:
+        raise ConfigError(f"method={method}: expected one of {', '.join(SEARCH_METHODS)}")
     if queries.ndim != 4 or tuple(queries.shape[1:]) != tuple(bank.shape[1:]):
         raise DataError(
             f"top_k_ssim: queries {tuple(queries.shape)} and bank {tuple(bank.shape)}: "
@@ -106,87 +158,3 @@ def _check(
         left = len(bank) - int(exclude.sum(1).max()) if len(queries) else k
         if left < k:
             raise ConfigError(f"k={k}: after exclusion a query has only {left} candidates left")
-
-
-@torch.no_grad()
-def top_k_ssim(
-    queries: Tensor,
-    bank: ImageRows,
-    k: int,
-    *,
-    exclude: Tensor | None = None,
-    data_range: float = 1.0,
-    method: SearchMethod = "exact",
-) -> tuple[Tensor, Tensor]:
-    """The K bank images most similar to each query by SSIM, best first.
-
-    SSIM has Wang's settings (Gaussian 11 x 11, sigma 1.5, K1 0.01, K2 0.03, population
-    covariance), is averaged over the windows wholly inside the image, and over channels. Ties go
-    to the lower bank index. A query's result does not depend on the other queries. Memory beyond
-    the inputs: one block of 32 x 128 pairs times the windows of one row, and the running best.
-
-    Args:
-        queries: ``[Q, C, H, W]``.
-        bank: ``[N, C, H, W]``, the same C, H, W, at least 11 pixels a side.
-        k: Neighbours a query, between 1 and N less those excluded.
-        exclude: bool ``[Q, N]``, True where a bank image may not be a neighbour.
-        data_range: Largest possible value minus the smallest, 1.0 for images in [0, 1].
-        method: ``exact``, or ``fast`` (windows on a stride of 4, scores within about 0.002).
-
-    Returns:
-        scores float32 ``[Q, k]`` in [-1, 1], and indices int64 ``[Q, k]`` into the bank.
-
-    Raises:
-        DataError: If shapes do not match or images are smaller than the window.
-        ConfigError: If k, exclude or method do not fit.
-    """
-    _check(queries, bank, k, exclude, method)
-    stride = STRIDES[method]
-    scores, indices = [], []
-    for start in range(0, len(queries), QUERY_BLOCK):
-        block = queries[start : start + QUERY_BLOCK].float()
-        used = len(block)
-        if used < QUERY_BLOCK:
-            block = torch.cat([block, block[:1].expand(QUERY_BLOCK - used, -1, -1, -1)])
-        best, where = _scan(
-            block, bank, k, _pad_rows(exclude, start, used), data_range=data_range, stride=stride
-        )
-        scores.append(best[:used])
-        indices.append(where[:used])
-    if not scores:
-        return queries.new_zeros(0, k), torch.zeros(0, k, dtype=torch.long, device=queries.device)
-    return torch.cat(scores), torch.cat(indices)
-
-
-def _pad_rows(exclude: Tensor | None, start: int, used: int) -> Tensor | None:
-    if exclude is None:
-        return None
-    rows = exclude[start : start + used]
-    padding = rows.new_zeros(QUERY_BLOCK - used, rows.shape[1])
-    return torch.cat([rows, padding])
-
-
-def _scan(
-    block: Tensor,
-    bank: ImageRows,
-    k: int,
-    exclude: Tensor | None,
-    *,
-    data_range: float,
-    stride: int,
-) -> tuple[Tensor, Tensor]:
-    """Running top k of one query block over the whole bank."""
-    best = block.new_full((len(block), 0), -torch.inf)
-    where = torch.zeros(len(block), 0, dtype=torch.long, device=block.device)
-    for start in range(0, len(bank), BANK_BLOCK):
-        part = bank[start : start + BANK_BLOCK].to(block)
-        scores = ssim_block(block, part, stride=stride, data_range=data_range)
-        if exclude is not None:
-            scores = scores.masked_fill(exclude[:, start : start + len(part)], -torch.inf)
-        index = torch.arange(start, start + len(part), device=block.device)
-        best = torch.cat([best, scores], 1)
-        where = torch.cat([where, index.expand(len(block), -1)], 1)
-        # A stable sort keeps the lower index first among equals, block after block.
-        best, order = torch.sort(best, dim=1, descending=True, stable=True)
-        best, where = best[:, :k], where.gather(1, order)[:, :k]
-    return best, where

@@ -9,6 +9,8 @@ mu and sigma are the image's own mean and deviation over its high band; the low 
 """
 
 import logging
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,18 +19,19 @@ from torch import Tensor
 
 from frerec.calibration.bank import RealBank, content_keys
 from frerec.calibration.base import Calibrator
-from frerec.calibration.retrieval import STRIDES, SearchMethod
+from frerec.calibration.moment_table import MomentTable
+from frerec.calibration.noise import normal_noise
+from frerec.calibration.retrieval import SEARCH_METHODS, SearchMethod
 from frerec.calibration.rows import ImageRows, check_images, chunks
 from frerec.calibration.statistics import (
     GRANULARITIES,
     REPRESENTATIONS,
     Granularity,
-    MomentTable,
+    HighBand,
     NeighbourStatistics,
     Representation,
     decode,
     encode,
-    ring_of_bin,
 )
 from frerec.errors import ConfigError
 from frerec.spectral.bands import MaskShape, high_frequency_mask
@@ -39,42 +42,6 @@ log = logging.getLogger(__name__)
 Sampling = Literal["gaussian", "mean"]
 SAMPLINGS: tuple[Sampling, ...] = ("gaussian", "mean")
 POOL_PER_NEIGHBOUR = 5  # K is at most a fifth of the pool [ours]
-FLAT = 1e-6  # below this deviation (ortho FFT) a high band is constant and carries no pattern
-
-
-def normalise(coefficients: Tensor, *, clip: float | None) -> Tensor:
-    """(F - mu) / sigma over the image's own high band, limited to +-clip in modulus.
-
-    Args:
-        coefficients: ``[B, C, M]`` real or complex.
-        clip: Limit of the normalised coefficients, or None.
-
-    Returns:
-        ``[B, C, M]``; zero where an image's high band is constant.
-    """
-    residual = coefficients - coefficients.mean(-1, keepdim=True)
-    sigma = residual.abs().square().mean(-1, keepdim=True).sqrt()
-    z = torch.where(sigma > FLAT, residual / sigma.clamp_min(FLAT), torch.zeros_like(residual))
-    if clip is None:
-        return z
-    return z * (clip / z.abs().clamp_min(clip))
-
-
-def sample_statistics(
-    statistics: NeighbourStatistics, noise: Tensor, *, scale: float
-) -> tuple[Tensor, Tensor]:
-    """Draw mu_hat and sigma_hat from the Gaussians.
-
-    Args:
-        statistics: Over the neighbours, ``[B, C, M]``.
-        noise: Standard normal ``[B, 3, C, M]``: deviation, mean, imaginary part of the mean.
-        scale: Multiplies the Gaussians' standard deviations; 0 takes their centres.
-    """
-    sigma = statistics.deviation + scale * noise[:, 0] * statistics.deviation_spread
-    step = noise[:, 1]
-    if statistics.mean.is_complex():
-        step = torch.complex(step, noise[:, 2]) / 2**0.5
-    return statistics.mean + scale * step * statistics.mean_spread, sigma.clamp_min(0)
 
 
 class StatisticalHighFrequencyReplacement(Calibrator):
@@ -128,7 +95,7 @@ class StatisticalHighFrequencyReplacement(Calibrator):
             ("representation", representation, REPRESENTATIONS),
             ("sampling", sampling, SAMPLINGS),
             ("similarity", similarity, ("ssim",)),
-            ("retrieval", retrieval, tuple(STRIDES)),
+            ("retrieval", retrieval, SEARCH_METHODS),
         ):
             if value not in known:
                 raise ConfigError(f"{key}={value}: expected one of {', '.join(known)}")
@@ -147,7 +114,8 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         self.similarity, self.retrieval = similarity, retrieval
         self.bank_size, self.seed = bank_size, int(seed)
         self.bank = RealBank()
-        self._table: MomentTable | None = None
+        self._tables: list[MomentTable] | None = None
+        self._band: HighBand | None = None
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -207,18 +175,18 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         The noise comes from ``generator`` where one is given, else as the class describes.
         """
         height, width = images.shape[-2:]
-        mask = high_frequency_mask(height, width, self.ratio, shape=self.mask).to(images.device)
+        band = self.band()
         spectrum = forward_fft(images.float())
-        high = spectrum[..., mask]
-        statistics = self.table().gather(indices)
-        mu_hat, sigma_hat = sample_statistics(
-            statistics,
-            self._noise(images, high.shape, generator),
+        high = spectrum[..., band.mask]
+        statistics = self.statistics(indices)
+        mu_hat, sigma_hat = statistics.sample(
+            self._noise(images, generator),
+            band,
             scale=self.deviation_scale if self.sampling == "gaussian" else 0.0,
         )
-        z = normalise(encode(high, self.representation), clip=self.clip)
+        z = band.normalise(encode(high, self.representation), clip=self.clip)
         replaced = decode(sigma_hat * z + mu_hat, high, self.representation)
-        spectrum = spectrum.masked_scatter(mask.expand_as(spectrum), replaced)
+        spectrum = spectrum.masked_scatter(band.mask.expand_as(spectrum), replaced)
         return inverse_fft(spectrum, height, width)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -229,20 +197,43 @@ class StatisticalHighFrequencyReplacement(Calibrator):
             return images
         return self.replace(images, self.neighbour_indices(images)).clamp(0, 1)
 
-    def table(self) -> MomentTable:
-        """Moments of the bank's high bands, computed once."""
-        if self._table is None:
-            height, width = self.bank.images.shape[-2:]
+    def statistics(self, indices: Tensor) -> NeighbourStatistics:
+        """Gaussians over the neighbours ``[B, K]`` of each image."""
+        if self._tables is None:
+            self._tables = self._make_tables()
+        moments = [table.gather(indices) for table in self._tables]
+        if self.granularity == "bin":
+            return NeighbourStatistics.across_neighbours(*moments[0], k=indices.shape[1])
+        (mean, mean_spread), (deviation, deviation_spread) = moments
+        return NeighbourStatistics(mean, deviation, mean_spread, deviation_spread)
+
+    def band(self) -> HighBand:
+        """The high band of the fitted size."""
+        if self._band is None:
+            height, width = self.bank.shape[-2:]
             mask = high_frequency_mask(height, width, self.ratio, shape=self.mask)
-            ring = ring_of_bin(height, width, mask, self.granularity)
-            device = self.bank.images.device
-            mask, ring = mask.to(device), ring.to(device)
-            coefficients = [
-                encode(torch.fft.rfft2(part, norm="ortho")[..., mask], self.representation)
-                for part in chunks(self.bank)
-            ]
-            self._table = MomentTable(torch.cat(coefficients), ring, self.granularity)
-        return self._table
+            self._band = HighBand(mask.to(self.bank.images.device), width, self.granularity)
+        return self._band
+
+    def _make_tables(self) -> list[MomentTable]:
+        """Moments of the bank's high bands: of its bins, or of the sets' means and deviations."""
+        band = self.band()
+
+        def bins() -> Iterator[Tensor]:
+            for part in chunks(self.bank, 64):
+                yield encode(torch.fft.rfft2(part, norm="ortho")[..., band.mask], representation)
+
+        def moment(which: int) -> Callable[[], Iterator[Tensor]]:
+            return lambda: (band.set_moments(part)[which] for part in bins())
+
+        representation, count = self.representation, len(self.bank)
+        device = self.bank.images.device
+        if self.granularity == "bin":
+            return [MomentTable(bins, count, device=device)]
+        return [
+            MomentTable(moment(which), count, dtype=torch.float32, device=device)
+            for which in (0, 1)
+        ]
 
     def prepare_for_state(self, state: dict[str, Tensor]) -> None:
         """Allocate a bank of the size that is about to be loaded."""
@@ -254,23 +245,20 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
-    def _forget(self) -> None:
-        self._table = None
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tables": None, "_band": None}  # made again where it is needed
 
-    def _noise(
-        self, images: Tensor, shape: torch.Size, generator: torch.Generator | None
-    ) -> Tensor:
-        """Standard normal [B, 3, C, M]; fixed by each image's content in evaluation mode."""
-        batch, channels, bins = shape
+    def _forget(self) -> None:
+        self._tables, self._band = None, None
+
+    def _noise(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Standard normal [B, 3, C, G]; fixed by each image's content in evaluation mode."""
+        shape = (len(images), 3, images.shape[1], self.band().sets)
         if self.sampling == "mean" or self.deviation_scale == 0:
-            return torch.zeros(1, 3, 1, 1, device=images.device)
+            return torch.zeros(1, 3, 1, shape[-1], device=images.device)
         if generator is not None:
-            noise = torch.randn(batch, 3, channels, bins, generator=generator)
-            return noise.to(images.device)
+            return torch.randn(shape, generator=generator).to(images.device)
         if self.training:
-            return torch.randn(batch, 3, channels, bins, device=images.device)
-        draws = []
-        for key in content_keys(images).tolist():
-            own = torch.Generator().manual_seed((key ^ self.seed) & (2**63 - 1))
-            draws.append(torch.randn(3, channels, bins, generator=own))
-        return torch.stack(draws).to(images.device)
+            return torch.randn(shape, device=images.device)
+        keys = content_keys(images).to(images.device)
+        return normal_noise(keys, math.prod(shape[1:]), seed=self.seed).view(shape)

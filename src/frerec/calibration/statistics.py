@@ -1,19 +1,19 @@
-"""High-band coefficients and their statistics over K neighbours (FreRec, SHR)."""
+"""High-band coefficients, and Gaussians of their mean and deviation over K neighbours (SHR)."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from frerec.spectral.bands import frequency_radius
+from frerec.spectral.bands import frequency_radius, hermitian_weight, mirror_index
 
 Granularity = Literal["bin", "ring", "scalar"]
 Representation = Literal["complex", "amplitude", "log_amplitude"]
 GRANULARITIES: tuple[Granularity, ...] = ("bin", "ring", "scalar")
 REPRESENTATIONS: tuple[Representation, ...] = ("complex", "amplitude", "log_amplitude")
 LOG_FLOOR = 1e-4  # below the noise floor of an 8-bit image, about 1 / (255 sqrt(12)) = 1.1e-3
+FLAT = 1e-6  # below this deviation (ortho FFT) a high band is constant and carries no pattern
 
 
 def encode(spectrum: Tensor, representation: Representation) -> Tensor:
@@ -37,13 +37,92 @@ def decode(coefficients: Tensor, spectrum: Tensor, representation: Representatio
     return coefficients.clamp_min(0) * phasor
 
 
+class HighBand:
+    """The M high-band bins of the half plane, and what belongs to each.
+
+    Attributes:
+        mask: bool ``[H, W // 2 + 1]``.
+        weight: How many coefficients of the full plane each bin stands for, float32 ``[M]``.
+        ring: Which set of bins shares one mean and deviation, int64 ``[M]``: the bin itself
+            (``bin``), its ring, one frequency step wide (``ring``), or the whole band (``scalar``).
+        sets: G, the number of these sets.
+        mirror, sign: The bin that holds the conjugate coefficient where the half plane holds both
+            (in its first and, for even widths, last column), else the bin itself; and the sign of
+            the imaginary part, 0 where it vanishes.
+    """
+
+    def __init__(self, mask: Tensor, width: int, granularity: Granularity) -> None:
+        """Take a mask ``[H, W // 2 + 1]`` of images of this width."""
+        height = len(mask)
+        self.mask = mask
+        self.granularity = granularity
+        self.weight = hermitian_weight(height, width).to(mask.device)[mask].float()
+        self.mirror, self.sign = (t.to(mask.device) for t in mirror_index(mask.cpu(), width))
+        count = int(mask.sum())
+        if granularity == "bin":
+            self.ring = torch.arange(count, device=mask.device)
+        elif granularity == "scalar":
+            self.ring = torch.zeros(count, dtype=torch.long, device=mask.device)
+        else:
+            step = 2.0 / min(height, width)  # one index step as a fraction of the Nyquist radius
+            radius = frequency_radius(height, width).to(mask.device)[mask]
+            self.ring = torch.unique((radius / step).long(), return_inverse=True)[1]
+        self.sets = int(self.ring.max()) + 1 if count else 0
+
+    def set_moments(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation over every set of bins of every image, over the full plane.
+
+        Args:
+            coefficients: ``[B, C, M]`` real or complex.
+
+        Returns:
+            Two real ``[B, C, G]``. The mean of complex coefficients over a set that holds u and -u
+            is real, because they are conjugate; the deviation is sqrt(E |F - mean|^2).
+        """
+        size = self._sum(torch.ones_like(self.weight))
+        mean = self._sum(coefficients.real if coefficients.is_complex() else coefficients) / size
+        residual = (coefficients - mean[..., self.ring]).abs().square()
+        return mean, (self._sum(residual) / size).sqrt()
+
+    def _sum(self, values: Tensor) -> Tensor:
+        total = values.new_zeros(*values.shape[:-1], self.sets)
+        return total.index_add_(-1, self.ring, values * self.weight)
+
+    def normalise(self, coefficients: Tensor, *, clip: float | None) -> Tensor:
+        """(F - mu) / sigma over the image's own high band, limited to +-clip in modulus.
+
+        Args:
+            coefficients: ``[B, C, M]`` real or complex.
+            clip: Limit of the normalised coefficients, or None.
+
+        Returns:
+            ``[B, C, M]``; zero where an image's high band is constant.
+        """
+        weight = self.weight / self.weight.sum()
+        real = coefficients.real if coefficients.is_complex() else coefficients
+        residual = coefficients - _band_sum(real * weight)
+        sigma = _band_sum(residual.abs().square() * weight).sqrt()
+        z = torch.where(sigma > FLAT, residual / sigma.clamp_min(FLAT), torch.zeros_like(residual))
+        if clip is None:
+            return z
+        return z * (clip / z.abs().clamp_min(clip))
+
+
+def _band_sum(values: Tensor) -> Tensor:
+    """Sum over the last dimension, kept as 1: the same bits for an image in every batch.
+
+    PyTorch splits one long sum among threads, but not many: in parts of 2^14 it splits none.
+    """
+    return torch.stack([part.sum(-1, keepdim=True) for part in values.split(2**14, -1)]).sum(0)
+
+
 @dataclass(frozen=True)
 class NeighbourStatistics:
     """Gaussians of the high band's mean and deviation over the neighbours.
 
-    All ``[B, C, M]`` over the M high-band bins: ``mean`` (complex for complex coefficients) and
-    ``deviation`` are the Gaussians' centres, ``mean_spread`` and ``deviation_spread`` their
-    standard deviations.
+    All ``[B, C, G]`` over the sets of bins: ``mean`` (complex for complex coefficients of single
+    bins) and ``deviation`` are the Gaussians' centres, ``mean_spread`` and ``deviation_spread``
+    their standard deviations.
     """
 
     mean: Tensor
@@ -51,76 +130,34 @@ class NeighbourStatistics:
     mean_spread: Tensor
     deviation_spread: Tensor
 
+    @classmethod
+    def across_neighbours(cls, mean: Tensor, spread: Tensor, k: int) -> "NeighbourStatistics":
+        """For single bins.
 
-def ring_of_bin(height: int, width: int, mask: Tensor, granularity: Granularity) -> Tensor:
-    """Which set of bins shares one mean and deviation: int64 ``[M]`` over the high-band bins.
+        A neighbour has one coefficient a bin, so its own deviation does not exist: the deviation
+        is taken across the K neighbours, and varies as that of K draws does [ours].
+        """
+        return cls(mean, spread, spread, spread / (2 * k) ** 0.5)
 
-    ``ring`` uses rings one frequency step wide; ``scalar`` puts the whole high band into one.
-    """
-    if granularity == "scalar":
-        return torch.zeros(int(mask.sum()), dtype=torch.long)
-    step = 2.0 / min(height, width)  # one index step as a fraction of the Nyquist radius
-    ring = (frequency_radius(height, width)[mask] / step).long()
-    numbers: Tensor = torch.unique(ring, return_inverse=True)[1]
-    return numbers
+    def sample(self, noise: Tensor, band: HighBand, *, scale: float) -> tuple[Tensor, Tensor]:
+        """Draw mu_hat and sigma_hat from the Gaussians, one pair for every set of bins.
 
+        Args:
+            noise: Standard normal ``[B, 3, C, G]``: of the deviation, of the mean, and of the
+                imaginary part of a complex mean.
+            band: The high band.
+            scale: Multiplies the Gaussians' standard deviations; 0 takes their centres.
 
-def ring_moments(coefficients: Tensor, ring: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every ring of every image: two ``[B, C, R]``.
-
-    The deviation of complex coefficients is sqrt(E |F - mean|^2), a real number.
-    """
-    rings = int(ring.max()) + 1
-    size = torch.bincount(ring, minlength=rings).to(coefficients.device)
-    shape = (*coefficients.shape[:-1], rings)
-    mean = coefficients.new_zeros(shape).index_add_(-1, ring, coefficients) / size
-    residual = (coefficients - mean[..., ring]).abs().square()
-    variance = residual.new_zeros(shape).index_add_(-1, ring, residual) / size
-    return mean, variance.sqrt()
-
-
-class MomentTable:
-    """Bank-side table from which neighbours' means and deviations are summed.
-
-    One row an image. A row holds the first and the second moment of what the Gaussians are fitted
-    to, so that K neighbours cost one weighted row sum, and no ``[B, K, M]`` tensor ever exists.
-    """
-
-    def __init__(self, coefficients: Tensor, ring: Tensor, granularity: Granularity) -> None:
-        """Build from the bank's coefficients ``[N, C, M]``."""
-        self.granularity = granularity
-        self.ring = ring
-        self.complex = coefficients.is_complex()
-        parts: tuple[Tensor, ...] = (coefficients,)
-        if granularity != "bin":
-            parts = ring_moments(coefficients, ring)
-        self.channels = coefficients.shape[1]
-        columns = []
-        for part in parts:
-            real = torch.view_as_real(part).movedim(-1, 1) if part.is_complex() else part[:, None]
-            columns += [real.flatten(1), part.abs().square().flatten(1)]
-        self.table = torch.cat(columns, 1).float().contiguous()
-        self.widths = [c.shape[1] for c in columns]
-
-    def gather(self, indices: Tensor) -> NeighbourStatistics:
-        """Statistics over the neighbours ``[B, K]`` of each image."""
-        k = indices.shape[1]
-        sums = F.embedding_bag(indices, self.table, mode="sum") / k
-        columns = sums.split(self.widths, 1)
-        mean, spread = self._moments(columns[0], columns[1])
-        if self.granularity == "bin":
-            # A neighbour has one coefficient a bin, so its own deviation does not exist: the
-            # deviation is taken across the neighbours, and varies as that of K draws does [ours].
-            return NeighbourStatistics(mean, spread, spread, spread / (2 * k) ** 0.5)
-        deviation, deviation_spread = self._moments(columns[2], columns[3])
-        tensors = (mean, deviation, spread, deviation_spread)
-        return NeighbourStatistics(*(t[..., self.ring] for t in tensors))
-
-    def _moments(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        second = second.unflatten(1, (self.channels, -1))
-        if first.shape[1] == 2 * second[0].numel():
-            parts = first.unflatten(1, (2, self.channels, -1))
-            mean = torch.complex(parts[:, 0], parts[:, 1])
-        else:
-            mean = first.unflatten(1, (self.channels, -1))
-        return mean, (second - mean.abs().square()).clamp_min(0).sqrt()
+        Returns:
+            ``[B, C, M]`` each, Hermitian where the half plane holds a bin and its conjugate.
+        """
+        noise = noise * scale
+        if band.granularity == "bin":
+            noise = noise[..., band.mirror]
+        step = noise[:, 1]
+        if self.mean.is_complex():
+            both = torch.complex(step, noise[:, 2] * band.sign) / 2**0.5
+            step = torch.where(band.sign == 0, step.to(both.dtype), both)
+        sigma = (self.deviation + noise[:, 0] * self.deviation_spread).clamp_min(0)
+        mu = self.mean + step * self.mean_spread
+        return mu[..., band.ring], sigma[..., band.ring]

@@ -104,3 +104,33 @@ def hermitian_weight(height: int, width: int) -> Tensor:
     if width % 2 == 0:
         weight[:, -1] = 1.0
     return weight
+
+
+def mirror_index(mask: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Which masked bins of the half plane are each other's conjugates.
+
+    F(-u) = conj F(u) for a real image. The half plane keeps both in its first column and, for an
+    even width, in its last; whatever is drawn for a bin there has to be drawn for both at once.
+
+    Args:
+        mask: bool ``[H, W // 2 + 1]``, symmetric in the sign of the row frequency.
+        width: Image width in pixels.
+
+    Returns:
+        Over the M masked bins: the number of the bin to copy from, int64 ``[M]`` (the bin itself,
+        except for the second of a pair), and the sign of the imaginary part, float32 ``[M]``: 1,
+        -1 for the second of a pair, 0 for a bin that is its own conjugate.
+    """
+    height, half = mask.shape
+    number = torch.full(mask.shape, -1, dtype=torch.long)
+    number[mask] = torch.arange(int(mask.sum()))
+    source, sign = number.clone(), torch.ones(mask.shape)
+    rows = torch.arange(height)
+    mirrored = -rows % height
+    columns = [0, half - 1] if width % 2 == 0 else [0]
+    for column in columns:
+        second, own = rows > mirrored, rows == mirrored
+        source[second, column] = number[mirrored[second], column]
+        sign[second, column] = -1.0
+        sign[own, column] = 0.0
+    return source[mask], sign[mask]

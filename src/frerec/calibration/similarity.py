@@ -1,0 +1,147 @@
+"""Structural similarity (SSIM; Wang et al., IEEE TIP 2004) of many pairs of images.
+
+With g a Gaussian window (11 x 11, sigma 1.5), C1 = (0.01 L)^2, C2 = (0.03 L)^2, L the data range,
+
+    SSIM = (2 m_x m_y + C1) (2 c_xy + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
+
+at every window that lies wholly inside the image, where m, v and c are means, variances and
+covariance under g; their average over the windows and channels is the similarity of two images.
+Means and variances belong to one image (:class:`Moments`); only g * (x y) belongs to the pair.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+WINDOW = 11
+SIGMA = 1.5
+K1, K2 = 0.01, 0.03
+
+
+@lru_cache(maxsize=1)
+def gaussian_profile() -> tuple[float, ...]:
+    """The one-dimensional window, 11 numbers of sum 1; the window is its outer product."""
+    x = torch.arange(WINDOW, dtype=torch.float64) - (WINDOW - 1) / 2
+    g = torch.exp(-0.5 * (x / SIGMA) ** 2)
+    return tuple((g / g.sum()).tolist())
+
+
+def gaussian_filter(images: Tensor) -> Tensor:
+    """Mean of every window wholly inside, g * x: ``[..., H, W]`` to ``[..., H - 10, W - 10]``.
+
+    On a CPU eleven shifted sums in each direction are an order of magnitude faster than a
+    convolution of one channel; on a GPU the convolution runs in full float32.
+    """
+    if images.device.type == "cpu":
+        return _shifted_sum(_shifted_sum(images, -2), -1)
+    kernel = images.new_tensor(gaussian_profile())
+    planes = images.reshape(-1, 1, *images.shape[-2:])
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        planes = F.conv2d(planes, kernel.view(1, 1, -1, 1))
+        planes = F.conv2d(planes, kernel.view(1, 1, 1, -1))
+    return planes.reshape(*images.shape[:-2], *planes.shape[-2:])
+
+
+def _shifted_sum(images: Tensor, dim: int) -> Tensor:
+    profile = gaussian_profile()
+    size = images.shape[dim] - WINDOW + 1
+    total = images.narrow(dim, 0, size) * profile[0]
+    for shift in range(1, WINDOW):
+        total.add_(images.narrow(dim, shift, size), alpha=profile[shift])
+    return total
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What SSIM needs of single images: pixels ``[n, C, H, W]``, means and variances of windows.
+
+    Attributes:
+        pixels: ``[n, C, H, W]``.
+        mean: g * x, ``[n, C, H - 10, W - 10]``.
+        variance: g * x^2 - (g * x)^2, the same shape.
+    """
+
+    pixels: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor) -> Self:
+        """Compute them for float ``[n, C, H, W]``."""
+        mean = gaussian_filter(images)
+        return cls(images, mean, gaussian_filter(images.square()).sub_(mean.square()))
+
+
+def pair_scores(
+    x: Moments, y: Moments, first: Tensor, second: Tensor, *, data_range: float
+) -> Tensor:
+    """SSIM of the pairs (x[first[i]], y[second[i]]).
+
+    Args:
+        x: Of some images.
+        y: Of others of the same size.
+        first: int64 ``[P]``, numbers of images of ``x``.
+        second: int64 ``[P]``, numbers of images of ``y``.
+        data_range: Largest possible value minus the smallest.
+
+    Returns:
+        float32 ``[P]``. A score depends on its two images alone, to the last bit on a CPU.
+    """
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    product = gaussian_filter(x.pixels[first].mul_(y.pixels[second]))
+    mean_x, mean_y = x.mean[first], y.mean[second]
+    means = mean_x * mean_y
+    contrast = product.sub_(means).mul_(2).add_(c2)  # 2 c_xy + C2
+    luminance = means.mul_(2).add_(c1)  # 2 m_x m_y + C1
+    norm = mean_x.square_().add_(mean_y.square_()).add_(c1)
+    norm.mul_(x.variance[first].add_(y.variance[second]).add_(c2))
+    scores = contrast.mul_(luminance).div_(norm)
+    # Rows first: sums of whole images would be split among threads in a way that depends on P.
+    return scores.sum(-1).sum(-1).sum(-1) / scores[0].numel()
+
+
+def strided_scores(queries: Tensor, bank: Tensor, *, stride: int, data_range: float) -> Tensor:
+    """SSIM of all pairs of two blocks, over every ``stride``-th row and column of windows.
+
+    The windows of one row, cut out and centred, turn the covariances of all pairs into one batched
+    matrix product: c_xy = sum_i g_i (x_i - m_x) (y_i - m_y). Centring keeps the product exact
+    enough for TF32 on a GPU, where nothing else would.
+
+    Args:
+        queries: ``[Q, C, H, W]``.
+        bank: ``[N, C, H, W]``.
+        stride: Step between windows in pixels.
+        data_range: Largest possible value minus the smallest.
+
+    Returns:
+        float32 ``[Q, N]``.
+    """
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    profile = queries.new_tensor(gaussian_profile())
+    g = torch.outer(profile, profile).flatten()
+    total = queries.new_zeros(len(queries), len(bank))
+    count = 0
+    for row in range(0, queries.shape[-2] - WINDOW + 1, stride):
+        x, y = _windows(queries, row, stride), _windows(bank, row, stride)
+        mean_x, mean_y = x @ g, y @ g  # [P, Q], [P, N]
+        x, y = x - mean_x[..., None], y - mean_y[..., None]
+        var_x, var_y = x.square() @ g, y.square() @ g
+        # In place where it can be: these [P, Q, N] tensors are where the time goes.
+        score = torch.bmm(x.mul_(2 * g), y.transpose(1, 2)).add_(c2)  # 2 c_xy + C2
+        score.mul_(torch.einsum("pq,pn->pqn", 2 * mean_x, mean_y).add_(c1))
+        norm = (mean_x.square()[:, :, None] + c1) + mean_y.square()[:, None, :]
+        norm.mul_((var_x[:, :, None] + c2) + var_y[:, None, :])
+        total += score.div_(norm).sum(0)
+        count += len(x)
+    return total / count
+
+
+def _windows(images: Tensor, row: int, stride: int) -> Tensor:
+    """Windows of one row: images [n, C, H, W] -> [C * P, n, 121], P windows along the width."""
+    strip = images[:, :, row : row + WINDOW, :].unfold(3, WINDOW, stride)  # [n, C, 11, P, 11]
+    windows = strip.permute(1, 3, 0, 2, 4)
+    return windows.reshape(-1, images.shape[0], WINDOW * WINDOW)
