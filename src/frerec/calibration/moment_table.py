@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BAG = 50  # rows summed in float32 before a partial sum is rounded to the table's precision
-LIMIT = 16.0  # of standardised values, so that a bag of squares stays within half precision
+LIMIT = 32.0  # of standardised values, so that a bag of squares stays within half precision
 
 Coefficients = Callable[[], Iterator[Tensor]]
 
