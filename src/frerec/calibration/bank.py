@@ -24,7 +24,7 @@ def content_keys(images: Tensor) -> Tensor:
     Returns:
         int64 ``[B]``, on the CPU.
     """
-    levels = (images.detach().clamp(0, 1) * 65535).round().to(torch.int32).cpu().numpy()
+    levels = _levels(images.detach().clamp(0, 1), eight_bits=False).cpu().numpy()
     shape = str(tuple(images.shape[1:])).encode()
     digests = (
         hashlib.blake2b(level.tobytes(), digest_size=8, key=shape).digest() for level in levels
@@ -111,12 +111,17 @@ class RealBank(nn.Module):
         self.known_keys = torch.cat([content_keys(part) for part in chunks(images)]).to(device)
         self.known_groups = groups.to(device)
 
-    def known(self, images: Tensor) -> Tensor:
-        """Which images of the fit these are, by content: bool ``[B, M]``, on the bank's device."""
-        keys = content_keys(images).to(self.known_keys.device)
-        return keys[:, None] == self.known_keys[None, :]
+    def known(self, images: Tensor, *, keys: Tensor | None = None) -> Tensor:
+        """Which images of the fit these are, by content: bool ``[B, M]``, on the bank's device.
 
-    def exclusion(self, images: Tensor) -> Tensor | None:
+        Args:
+            images: ``[B, C, H, W]`` in [0, 1].
+            keys: Their :func:`content_keys`, where they are known already.
+        """
+        keys = content_keys(images) if keys is None else keys
+        return keys.to(self.known_keys.device)[:, None] == self.known_keys[None, :]
+
+    def exclusion(self, images: Tensor, *, keys: Tensor | None = None) -> Tensor | None:
         """Leave-one-out: which bank images may not be neighbours of these images.
 
         An image that took part in the fit must not find itself, nor another image of its
@@ -125,7 +130,7 @@ class RealBank(nn.Module):
         Returns:
             bool ``[B, N]``, or None where nothing is excluded.
         """
-        query, member = self.known(images).nonzero(as_tuple=True)
+        query, member = self.known(images, keys=keys).nonzero(as_tuple=True)
         if len(query) == 0:
             return None
         # Byte-identical images may belong to several patients: all of them are excluded.
@@ -134,7 +139,13 @@ class RealBank(nn.Module):
         return counts.index_add_(0, query, hits.int()).bool()
 
     def search(
-        self, images: ImageRows, k: int, *, method: SearchMethod = "fast", progress: bool = False
+        self,
+        images: ImageRows,
+        k: int,
+        *,
+        method: SearchMethod = "fast",
+        keys: Tensor | None = None,
+        progress: bool = False,
     ) -> Tensor:
         """The k bank images most similar to each image, without itself and its patient.
 
@@ -142,6 +153,7 @@ class RealBank(nn.Module):
             images: ``[B, C, H, W]`` in [0, 1].
             k: Neighbours an image.
             method: See :func:`frerec.calibration.retrieval.top_k_ssim`.
+            keys: The images' :func:`content_keys`, where they are known already.
             progress: Show a progress bar.
 
         Returns:
@@ -156,7 +168,9 @@ class RealBank(nn.Module):
         starts = range(0, len(images), SEARCH_BATCH)
         for start in tqdm(starts, desc="neighbours", unit="batch", disable=not progress):
             part = images[start : start + SEARCH_BATCH].to(self.images.device)
-            _, indices = top_k_ssim(part, self, k, exclude=self.exclusion(part), method=method)
+            own = None if keys is None else keys[start : start + SEARCH_BATCH]
+            exclude = self.exclusion(part, keys=own)
+            _, indices = top_k_ssim(part, self, k, exclude=exclude, method=method)
             found.append(indices)
         return torch.cat(found)
 

@@ -161,18 +161,30 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         """K = min(K, pool / 5)."""
         return max(1, min(self.neighbours, len(self.bank) // POOL_PER_NEIGHBOUR))
 
-    def neighbour_indices(self, images: ImageRows, *, progress: bool = False) -> Tensor:
+    def neighbour_indices(
+        self, images: ImageRows, *, keys: Tensor | None = None, progress: bool = False
+    ) -> Tensor:
         """The K most similar bank images, without self and patient: int64 ``[B, K]``."""
         return self.bank.search(
-            images, self.effective_neighbours, method=self.retrieval, progress=progress
+            images,
+            self.effective_neighbours,
+            method=self.retrieval,
+            keys=keys,
+            progress=progress,
         )
 
     def replace(
-        self, images: Tensor, indices: Tensor, *, generator: torch.Generator | None = None
+        self,
+        images: Tensor,
+        indices: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        keys: Tensor | None = None,
     ) -> Tensor:
         """Equation (SHR) with given neighbours ``[B, K]``, before clamping to [0, 1].
 
-        The noise comes from ``generator`` where one is given, else as the class describes.
+        The noise comes from ``generator`` where one is given, else as the class describes;
+        ``keys`` are the images' :func:`frerec.calibration.bank.content_keys` where known.
         """
         height, width = images.shape[-2:]
         band = self.band()
@@ -180,7 +192,7 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         high = spectrum[..., band.mask]
         statistics = self.statistics(indices)
         mu_hat, sigma_hat = statistics.sample(
-            self._noise(images, generator),
+            self._noise(images, generator, keys),
             band,
             scale=self.deviation_scale if self.sampling == "gaussian" else 0.0,
         )
@@ -195,7 +207,10 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         self.bank.check_size(images)
         if len(images) == 0:
             return images
-        return self.replace(images, self.neighbour_indices(images)).clamp(0, 1)
+        keys = content_keys(images)
+        return self.replace(images, self.neighbour_indices(images, keys=keys), keys=keys).clamp(
+            0, 1
+        )
 
     def statistics(self, indices: Tensor) -> NeighbourStatistics:
         """Gaussians over the neighbours ``[B, K]`` of each image."""
@@ -251,7 +266,9 @@ class StatisticalHighFrequencyReplacement(Calibrator):
     def _forget(self) -> None:
         self._tables, self._band = None, None
 
-    def _noise(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _noise(
+        self, images: Tensor, generator: torch.Generator | None, keys: Tensor | None
+    ) -> Tensor:
         """Standard normal [B, 3, C, G]; fixed by each image's content in evaluation mode."""
         shape = (len(images), 3, images.shape[1], self.band().sets)
         if self.sampling == "mean" or self.deviation_scale == 0:
@@ -260,5 +277,5 @@ class StatisticalHighFrequencyReplacement(Calibrator):
             return torch.randn(shape, generator=generator).to(images.device)
         if self.training:
             return torch.randn(shape, device=images.device)
-        keys = content_keys(images).to(images.device)
+        keys = (content_keys(images) if keys is None else keys).to(images.device)
         return normal_noise(keys, math.prod(shape[1:]), seed=self.seed).view(shape)
