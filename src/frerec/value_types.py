@@ -12,7 +12,18 @@ MISSING = "???"
 # Keys whose default is null and which hold a whole number when they are given.
 OPTIONAL_INTEGERS = ("image_size", "train_size", "slices_per_patient", "training.crop", "bank_size")
 # Keys whose default is a value and which may be null.
-NULLABLE = ("threshold", "split_column", "group_column", "data.crop")
+NULLABLE = (
+    "threshold",
+    "split_column",
+    "group_column",
+    "data.crop",
+    "rhm.ema_decay",
+    "shr.clip",
+    "clip",
+    "cross_fit",
+)
+# Keys whose default is true or false and which may be the name of a mode.
+MODES = ("rhm.compile",)
 
 
 def check_types(config: DictConfig, defaults: DictConfig, keys: Iterable[str]) -> None:
@@ -54,7 +65,8 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
     if value is None or default is None or (isinstance(default, str) and "${" in default):
         return None
     if isinstance(default, bool):
-        return None if isinstance(value, bool) else "true or false"
+        fits = isinstance(value, bool) or (isinstance(value, str) and _named(key, MODES))
+        return None if fits else "true or false"
     if isinstance(default, int):
         fits = isinstance(value, int) and not isinstance(value, bool)
         # `ratio: 1` may well be given as 0.5: a default of 0 or 1 does not say that it counts.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frerec.errors import ConfigError, DataError
 from frerec.networks import FETRestormer
-from frerec.networks.fet import FETBlock, FrequencyEnhancedSelfAttention
+from frerec.networks.fet import FETBlock, FrequencyEnhancedSelfAttention, along_rings
 from frerec.networks.fet_restormer import pad_to_multiple
 from frerec.networks.layers import ChannelLayerNorm, TransposedAttention
 
@@ -147,3 +147,93 @@ def test_bad_arguments_are_named() -> None:
         FETRestormer(width=6, blocks=(1, 1), heads=(4, 4))
     with pytest.raises(DataError, match=r"\[B, C, H, W\]"):
         tiny()(torch.rand(16, 16))
+
+
+def naive_attention(attention: TransposedAttention, x: torch.Tensor) -> torch.Tensor:
+    """The equations as they are printed: normalise, product, softmax, product."""
+    b, c, h, w = x.shape
+    q, k, v = attention.qkv_local(attention.qkv(x)).chunk(3, dim=1)
+    q, k, v = (t.reshape(b, attention.heads, c // attention.heads, h * w) for t in (q, k, v))
+    q, k = (torch.nn.functional.normalize(t, dim=-1) for t in (q, k))
+    weights = (q @ k.transpose(-1, -2) * attention.temperature).softmax(-1)
+    return (weights @ v).reshape(b, c, h, w)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    heads=st.sampled_from([1, 2, 4]),
+    batch=st.integers(1, 3),
+    size=st.integers(3, 9),
+    channels_last=st.booleans(),
+)
+def test_a_block_is_the_sum_of_its_printed_equations(
+    heads: int, batch: int, size: int, channels_last: bool
+) -> None:
+    torch.manual_seed(heads)
+    block = FETBlock(8, heads).eval()
+    x = torch.randn(batch, 8, size, size + 2)
+    with torch.no_grad():
+        normed = block.norm_attention(x)
+        branches = [naive_attention(block.spatial, normed), block.frequency(normed)]
+        y = x + block.fuse(torch.cat(branches, dim=1))
+        feed = block.feed_forward
+        hidden = feed.local(feed.expand(block.norm_feed_forward(y)))
+        gate, value = hidden.chunk(2, dim=1)
+        expected = y + feed.project(torch.nn.functional.gelu(gate) * value)
+        if channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        found = block(x)
+    assert found.is_contiguous(memory_format=torch.channels_last) or not channels_last
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_plain_block_closes_the_attention_with_its_own_convolution() -> None:
+    torch.manual_seed(0)
+    attention, x = TransposedAttention(8, 2), torch.randn(2, 8, 5, 6)
+    with torch.no_grad():
+        expected = attention.project(naive_attention(attention, x))
+        torch.testing.assert_close(attention(x), expected, atol=1e-6, rtol=1e-5)
+
+
+@settings(deadline=None, max_examples=15)
+@given(groups=st.integers(1, 5), batch=st.integers(1, 3), rings=st.integers(1, 17))
+def test_the_ring_convolutions_are_grouped_convolutions(
+    groups: int, batch: int, rings: int
+) -> None:
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv1d(2 * groups, 3 * groups, 3, padding=1, groups=groups)
+    x = torch.randn(batch, 2 * groups, rings)
+    with torch.no_grad():
+        expected = convolution(x)
+        profiles = x.unflatten(1, (groups, 2)).permute(1, 2, 0, 3)
+        found = along_rings(convolution, profiles).permute(2, 0, 1, 3).flatten(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_half_precision_attention_does_not_overflow() -> None:
+    attention = TransposedAttention(4, 1).half()
+    q = torch.full((1, 4, 64, 64), 60.0, dtype=torch.float16)
+    weights = attention._attention(q, q)
+    torch.testing.assert_close(weights.float(), torch.full((1, 1, 4, 4), 0.25), atol=1e-2, rtol=0)
+
+
+def test_ring_matrices_made_in_inference_can_be_trained_with() -> None:
+    fesa, x = FrequencyEnhancedSelfAttention(2, rings=5), torch.randn(1, 2, 22, 26)
+    with torch.inference_mode():
+        fesa(x)
+    fesa(x).sum().backward()
+    assert fesa.gate.weight.grad is not None
+
+
+def test_under_mixed_precision_fesa_computes_in_float32() -> None:
+    fesa, x = FrequencyEnhancedSelfAttention(3), torch.randn(2, 3, 16, 18)
+    with torch.no_grad():
+        expected = fesa(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(fesa(x), expected)
+            assert fesa(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_an_option_that_no_preset_knows_is_refused() -> None:
+    with pytest.raises(TypeError, match="depth"):
+        FETRestormer.preset("lite", depth=True)

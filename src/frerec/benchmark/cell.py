@@ -30,7 +30,7 @@ from frerec.errors import ConfigError
 from frerec.evaluation.metrics import classification_metrics
 from frerec.training_tools import write_json
 
-FORMAT = 2  # raise when a cell's result changes for equal inputs
+FORMAT = 3  # raise when a cell's result changes for equal inputs
 EVALUATION = ("val", "test")
 SCHEDULE_KEYS = ("steps", "batch_size", "eval_every", "precision")
 MACHINE_KEYS = ("accelerator", "num_workers")
@@ -71,7 +71,7 @@ def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
     if synthetic:
         content["samples"] = stages.samples_key
     if "calibrated" in (arm.real, arm.synthetic, arm.evaluation):
-        content["calibrator"] = [stages.calibrator_key, stages.calibrator_stages]
+        content["calibrator"] = [stages.calibrator_key, stages.calibrator_use]
     axes = {
         "data": stages.data.name,
         "generator": stages.generator_name if synthetic else "",

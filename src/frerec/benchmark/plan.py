@@ -57,6 +57,9 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
         config = compose_config(config_name, [*kept, *(f"{k}={v}" for k, v in values.items())])
         check_complete(config)
         check_arm(config.arm)
+        own = config.arm.get("calibrator")
+        if own is not None:  # a baseline's arm
+            config.calibrator = own
         if not isinstance(config.seed, int) or config.seed < 0:
             raise ConfigError(f"seed={config.seed}: expected a whole number of at least 0")
         cells.append(PlannedCell(values=values, config=config))

@@ -124,6 +124,8 @@ def _show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
     calibrated = [c for c in synthetic if c.config.arm.synthetic == "calibrated"]
     if not synthetic:
         return
+    # The comparison's own calibrator before the baselines, which bring theirs.
+    calibrated.sort(key=lambda cell: cell.config.arm.get("calibrator") is not None)
     shown = (calibrated or synthetic)[0]
     features = _feature_cell(finished, run_dir)
     key = content_hash(

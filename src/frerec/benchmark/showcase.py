@@ -32,6 +32,8 @@ def write_showcase(
     Distances compare samples with real training images: uncalibrated samples with uncalibrated
     real images, calibrated samples with calibrated ones, because that is what a classifier sees.
     Without a calibrated arm nothing is calibrated, and nothing fitted, for the showcase's sake.
+    SHR and FreRec show their stages under names of their own, any other calibrator its samples as
+    ``synthetic_calibrated``.
     """
     stages, data = cell.stages, cell.stages.data
     folder = run_dir / "showcase"
@@ -65,10 +67,22 @@ def write_showcase(
             fidelity[name] = _fidelity(
                 real.tensor(rows), data.stack.tensor(rows), f"{text} against the images themselves"
             )
+    elif calibrator is not None and shr is None:
+        sets["synthetic_calibrated"] = stages.calibrated("synthetic").tensor(sample_rows)
+        if cell.config.arm.real == "calibrated":
+            sets["real_calibrated"] = stages.calibrated("real").tensor(real_rows)
+            what = f"{calibrator.name} of real training images against the images themselves"
+            fidelity["real_calibrated"] = _fidelity(sets["real_calibrated"], sets["real"], what)
 
     extractor = _extractor(feature_cell) if feature_cell is not None else None
     groups = data.manifest.groups()[real_rows]
-    rivals = {"synthetic": "real", "synthetic_shr": "real_shr", "synthetic_frerec": "real_frerec"}
+    rivals = {
+        "synthetic": "real",
+        "synthetic_shr": "real_shr",
+        "synthetic_frerec": "real_frerec",
+        # Most baselines leave real images as they are.
+        "synthetic_calibrated": "real_calibrated" if "real_calibrated" in sets else "real",
+    }
     distances = {
         name: _distances(sets[rival], sets[name], groups, extractor)
         for name, rival in rivals.items()
@@ -150,7 +164,7 @@ def _write_images(
     arrays: dict[str, np.ndarray] = {
         f"{name}_labels": values[chosen[name][:columns]] for name, values in labels.items()
     }
-    for name in ("real", "synthetic", "synthetic_shr", "synthetic_frerec"):
+    for name in ("real", "synthetic", "synthetic_shr", "synthetic_frerec", "synthetic_calibrated"):
         if name in sets:
             rows = chosen["real" if name == "real" else "synthetic"][:columns]
             arrays[name] = (sets[name][rows] * 255).round().byte().numpy()

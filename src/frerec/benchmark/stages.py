@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from omegaconf import DictConfig
 
 from frerec.benchmark.calibrated import STACK_FILE, calibrate_stack
+from frerec.benchmark.fits import (
+    identity_of_fit,
+    load_for_use,
+    remove_checkpoints,
+    settings_of_use,
+)
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.store import Store
-from frerec.calibration import Calibrator, FreRec, load_calibrator
+from frerec.calibration import Calibrator
 from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
 from frerec.data.decode import build_stack
@@ -30,7 +35,7 @@ from frerec.training_tools import write_json
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # raise when an artifact's content changes for equal inputs
+FORMAT = 2  # raise when an artifact's content changes for equal inputs
 
 
 @dataclass(frozen=True)
@@ -249,9 +254,9 @@ class Stages:
         return content_hash({"format": FORMAT, **inputs})
 
     @property
-    def calibrator_stages(self) -> list[str]:
-        """The stages of the calibrator that are applied at use."""
-        return list(self.config.calibrator.get("stages", []))
+    def calibrator_use(self) -> dict[str, Any]:
+        """How the fitted calibrator is used: which of its stages, and the like."""
+        return settings_of_use(plain(self.config.calibrator))
 
     @cached_property
     def calibrator_folder(self) -> Path:
@@ -277,10 +282,8 @@ class Stages:
     @cached_property
     def calibrator(self) -> Calibrator:
         """The fitted calibrator, in evaluation mode, where the trainer runs."""
-        calibrator = load_calibrator(self.calibrator_folder)
-        if isinstance(calibrator, FreRec):
-            calibrator.use_stages(self.config.calibrator.stages)
-        return calibrator.to(device_of(self.config.trainer.accelerator))
+        accelerator = self.config.trainer.accelerator
+        return load_for_use(self.calibrator_folder, self.calibrator_use, accelerator)
 
     def calibrated(self, source: str) -> ImageStack:
         """The calibrated stack of the ``real`` or the ``synthetic`` images."""
@@ -288,7 +291,7 @@ class Stages:
             {
                 "format": FORMAT,
                 "calibrator": self.calibrator_key,
-                "stages": self.calibrator_stages,
+                "use": self.calibrator_use,
                 "images": self.data.fingerprint if source == "real" else self.samples.key,
             }
         )
@@ -298,30 +301,3 @@ class Stages:
             calibrate_stack(self.calibrator, stack, folder, progress=self.progress)
 
         return ImageStack.open(self.store.make("calibrated", key, make) / STACK_FILE)
-
-
-def identity_of_fit(config: dict[str, Any]) -> dict[str, Any]:
-    """A calibrator's settings without what does not change its fit.
-
-    Where it is trained, and which of its stages are applied at use: ablations share one fit.
-    """
-    kept = {k: v for k, v in config.items() if k != "stages"}
-    if "training" in kept:
-        kept["training"] = {k: v for k, v in kept["training"].items() if k != "accelerator"}
-    return kept
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Delete what a training kept for resuming, once the weights are saved.
-
-    ``last.ckpt`` goes first: a resume begins with it, and needs the best one beside it.
-    """
-    (folder / "last.ckpt").unlink(missing_ok=True)
-    for checkpoint in folder.glob("best-*.ckpt"):
-        checkpoint.unlink()
-
-
-def device_of(accelerator: str) -> torch.device:
-    """The device of Lightning's ``accelerator``: a GPU where one is asked for or found."""
-    gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")

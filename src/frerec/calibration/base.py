@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from frerec.calibration.hub import HubMixin
 from frerec.calibration.rows import ImageRows, as_rows, check_images, check_rows
 from frerec.errors import ConfigError, DataError
 
@@ -22,7 +23,7 @@ WEIGHTS_FILE = "calibrator.safetensors"
 FORMAT_VERSION = 2
 
 
-class Calibrator(nn.Module, ABC):
+class Calibrator(HubMixin, nn.Module, ABC):
     """Maps images to images of the same shape and range, after a fit on real training images.
 
     A calibrator sees images of the training split only, and never a label. Subclasses keep their

@@ -4,15 +4,22 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from frerec.calibration.base import Calibrator
+from frerec.calibration.cross_fit import (
+    Unseen,
+    check_cross_fit,
+    folds_of,
+    map_by_fold,
+    patient_folds,
+)
 from frerec.calibration.rhm import ReconstructiveHighFrequencyMapping
 from frerec.calibration.rhm_training import RhmTraining, train_rhm
-from frerec.calibration.rows import ImageRows, check_images
+from frerec.calibration.rows import ImageRows, Selection, check_images
 from frerec.calibration.shr import StatisticalHighFrequencyReplacement
 from frerec.errors import ConfigError
 
@@ -24,7 +31,7 @@ class FreRec(Calibrator):
 
     Example:
         >>> calibrator = FreRec(training={"steps": 500}).fit(real_images)  # doctest: +SKIP
-        >>> repaired = calibrator(synthetic_images)                        # doctest: +SKIP
+        >>> repaired = calibrator.transform(synthetic_images)              # doctest: +SKIP
 
     Args:
         shr: Arguments of :class:`StatisticalHighFrequencyReplacement`.
@@ -32,12 +39,22 @@ class FreRec(Calibrator):
         training: Arguments of :class:`RhmTraining`.
         stages: Stages applied at use; ``("rhm",)`` is the paper's ablation without SHR. Both are
             always fitted, because RHM learns from SHR's output.
+        cross_fit: k folds of the patients and an RHM for each, so that no image of the fit is
+            calibrated by an RHM that was trained on it [ours], see
+            :mod:`frerec.calibration.cross_fit`; 1 or None, as in the paper, trains one RHM.
+        unseen: With cross-fitting, images that took no part in the fit get the ``mean`` of the k
+            RHMs' outputs, or the ``first`` RHM's.
+
+    Attributes:
+        rhms: The RHMs, one without cross-fitting.
+        folds: Fold of each image of the fit, int64 ``[M]``; empty without cross-fitting.
 
     Raises:
         ConfigError: If an argument is unknown or outside its range.
     """
 
     name: ClassVar[str] = "frerec"
+    folds: Tensor
 
     def __init__(
         self,
@@ -46,18 +63,27 @@ class FreRec(Calibrator):
         rhm: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         stages: Sequence[str] = STAGES,
+        cross_fit: int | None = None,
+        unseen: Unseen = "mean",
     ) -> None:
         super().__init__()
         self.stages: tuple[str, ...] = STAGES
         self.use_stages(stages)
+        self.cross_fit, self.unseen = check_cross_fit(cross_fit, unseen), unseen
         self.rhm_arguments = dict(rhm or {})
         channels = int(self.rhm_arguments.pop("channels", 1))
         try:
             self.shr = StatisticalHighFrequencyReplacement(**dict(shr or {}))
             self.training_settings = RhmTraining(**dict(training or {}))
-            self.rhm = self._make_rhm(channels)
+            self.rhms = self._make_rhms(channels)
         except TypeError as error:
             raise ConfigError(f"FreRec: {str(error).split('.__init__() ')[-1]}") from error
+        self.register_buffer("folds", torch.zeros(0, dtype=torch.long))
+
+    @property
+    def rhm(self) -> ReconstructiveHighFrequencyMapping:
+        """The RHM, or the first of several."""
+        return cast(ReconstructiveHighFrequencyMapping, self.rhms[0])
 
     def use_stages(self, stages: Sequence[str]) -> None:
         """Choose the stages applied at use; the fit is the same for all choices.
@@ -69,6 +95,34 @@ class FreRec(Calibrator):
             raise ConfigError(f"stages={list(stages)}: expected some of {', '.join(STAGES)}")
         self.stages = tuple(stage for stage in STAGES if stage in stages)
 
+    def use(
+        self,
+        *,
+        stages: Sequence[str] | None = None,
+        unseen: Unseen | None = None,
+        inference_precision: str | None = None,
+    ) -> Self:
+        """Change how a fitted calibrator is used; None leaves a setting as it is.
+
+        Args:
+            stages: As in the class.
+            unseen: As in the class.
+            inference_precision: Of RHM, see :class:`ReconstructiveHighFrequencyMapping`.
+
+        Raises:
+            ConfigError: If a value is unknown.
+        """
+        if stages is not None:
+            self.use_stages(stages)
+        if unseen is not None:
+            check_cross_fit(self.cross_fit, unseen)
+            self.unseen = unseen
+        if inference_precision is not None:
+            for rhm in self.rhms:
+                cast(ReconstructiveHighFrequencyMapping, rhm).use_precision(inference_precision)
+            self.rhm_arguments["inference_precision"] = inference_precision
+        return self
+
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, completed by the number of channels."""
         return {
@@ -76,6 +130,8 @@ class FreRec(Calibrator):
             "rhm": {**self.rhm_arguments, "channels": self.rhm.hparams["channels"]},
             "training": asdict(self.training_settings),
             "stages": list(self.stages),
+            "cross_fit": self.cross_fit,
+            "unseen": self.unseen,
         }
 
     def _fit(
@@ -89,17 +145,50 @@ class FreRec(Calibrator):
     ) -> None:
         """Fit SHR's bank, then train RHM, on real training images alone."""
         self.shr.fit(images, groups)
-        self.rhm = self._make_rhm(images.shape[1])
+        self.rhms = self._make_rhms(images.shape[1])
         with tempfile.TemporaryDirectory() as temporary:
-            self.report = train_rhm(
-                self.rhm,
+            root = directory or Path(temporary)
+            if self.cross_fit == 1:
+                self.folds = torch.zeros(0, dtype=torch.long)
+                self.report = train_rhm(
+                    self.rhm,
+                    self.shr,
+                    images,
+                    groups,
+                    self.training_settings,
+                    directory=root,
+                    progress=progress,
+                )
+            else:
+                self._fit_folds(images, groups, root, progress=progress)
+
+    def _fit_folds(self, images: ImageRows, groups: Tensor, root: Path, *, progress: bool) -> None:
+        """Train RHM f on the images outside fold f; the neighbours are searched once for all."""
+        folds = patient_folds(
+            groups.cpu(),
+            self.shr.bank.known_keys.cpu(),
+            self.cross_fit,
+            seed=self.training_settings.seed,
+        )
+        self.folds = folds.to(self.shr.bank.known_keys.device)
+        neighbours = self.shr.eval().neighbour_indices(images, progress=progress)
+        reports = []
+        for number, rhm in enumerate(self.rhms):
+            rows = (folds != number).nonzero().flatten()
+            report = train_rhm(
+                cast(ReconstructiveHighFrequencyMapping, rhm),
                 self.shr,
-                images,
-                groups,
+                Selection(images, rows),
+                groups[rows],
                 self.training_settings,
-                directory=directory or Path(temporary),
+                directory=root / f"fold-{number + 1}",
+                neighbours=neighbours[rows.to(neighbours.device)],
                 progress=progress,
+                title=f"RHM {number + 1}/{self.cross_fit}",
             )
+            reports.append(report)
+        means = {key: sum(report[key] for report in reports) / len(reports) for key in reports[0]}
+        self.report = {**means, "folds": reports}
 
     def forward(self, images: Tensor) -> Tensor:
         """RHM(SHR(images)) for ``[B, C, H, W]`` in [0, 1]."""
@@ -107,11 +196,14 @@ class FreRec(Calibrator):
         self.shr.bank.check_size(images)
         if len(images) == 0:
             return images
-        if "shr" in self.stages:
-            images = self.shr(images)
-        if "rhm" in self.stages:
-            images = self.rhm(images)
-        return images
+        mapped = self.shr(images) if "shr" in self.stages else images
+        if "rhm" not in self.stages:
+            return mapped
+        if self.cross_fit == 1:
+            return self.rhm(mapped)  # type: ignore[no-any-return]
+        # Images of the fit are recognised by the pixels that came in, not by SHR's.
+        fold = folds_of(self.shr.bank.known(images), self.folds).to(images.device)
+        return map_by_fold(self.rhms, mapped, fold, unseen=self.unseen)
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:
@@ -120,9 +212,17 @@ class FreRec(Calibrator):
 
     def prepare_for_state(self, state: dict[str, Tensor]) -> None:
         """Allocate the bank of the model about to be loaded."""
+        for key in [key for key in state if key.startswith("rhm.")]:  # before cross-fitting
+            state["rhms.0." + key.removeprefix("rhm.")] = state.pop(key)
+        state.setdefault("folds", torch.zeros(0, dtype=torch.long))
+        self.folds = torch.zeros_like(state["folds"])
         prefix = "shr."
         inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         self.shr.prepare_for_state(inner)
+
+    def _make_rhms(self, channels: int) -> nn.ModuleList:
+        """Every RHM begins with the same weights; they differ in the images that they see."""
+        return nn.ModuleList(self._make_rhm(channels) for _ in range(self.cross_fit))
 
     def _make_rhm(self, channels: int) -> ReconstructiveHighFrequencyMapping:
         with torch.random.fork_rng(devices=[]):

@@ -1,6 +1,7 @@
-"""Reconstruction losses of RHM."""
+"""Reconstruction losses of RHM; in float32 also under mixed precision."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -13,10 +14,28 @@ from frerec.spectral.bands import hermitian_weight
 LossName = Literal["paper", "amplitude", "log_amplitude", "focal"]
 
 
+@lru_cache(maxsize=16)
+def _plane_weight(height: int, width: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        weight = hermitian_weight(height, width)
+        return (weight / weight.mean()).float().to(device)
+
+
 def spectral_weight_map(images: Tensor) -> Tensor:
-    """Weights that turn a half-plane mean into the mean over the full plane."""
-    weight = hermitian_weight(images.shape[-2], images.shape[-1])
-    return (weight / weight.mean()).to(images)
+    """Weights that turn a half-plane mean into the mean over the full plane; float32."""
+    return _plane_weight(images.shape[-2], images.shape[-1], images.device)
+
+
+def spectrum(images: Tensor) -> Tensor:
+    """The ortho-normalised half plane, in float32 whatever the images and the autocast are."""
+    with torch.autocast(images.device.type, enabled=False):
+        transformed: Tensor = torch.fft.rfft2(images.float(), norm="ortho")
+    return transformed
+
+
+def power(coefficients: Tensor) -> Tensor:
+    """|F|^2."""
+    return coefficients.real.square() + coefficients.imag.square()
 
 
 def spectral_mse(output: Tensor, target: Tensor) -> Tensor:
@@ -24,31 +43,20 @@ def spectral_mse(output: Tensor, target: Tensor) -> Tensor:
 
     By Parseval's theorem this equals the pixel MSE; it is kept because the paper prints it.
     """
-    difference = torch.fft.rfft2((output - target).float(), norm="ortho")
-    weight = spectral_weight_map(output)
-    loss: Tensor = (difference.abs().square() * weight).mean()
-    return loss
-
-
-def _amplitude(images: Tensor) -> Tensor:
-    spectrum = torch.fft.rfft2(images.float(), norm="ortho")
-    # sqrt(. + tiny) has a finite gradient at 0, which abs() does not.
-    amplitude: Tensor = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
-    return amplitude
+    difference = spectrum(output.float() - target.float())
+    return (power(difference) * spectral_weight_map(output)).mean()
 
 
 def amplitude_mse(output: Tensor, target: Tensor) -> Tensor:
     """Mean of (|F(x)| - |F(A(x))|)^2 over the full plane: blind to the phase."""
-    difference = _amplitude(output) - _amplitude(target)
-    loss: Tensor = (difference.square() * spectral_weight_map(output)).mean()
-    return loss
+    difference = spectrum(output).abs() - spectrum(target).abs()
+    return (difference.square() * spectral_weight_map(output)).mean()
 
 
 def log_amplitude_l1(output: Tensor, target: Tensor, *, floor: float = LOG_FLOOR) -> Tensor:
     """Mean of |ln(|F(x)| + floor) - ln(|F(A(x))| + floor)| over the full plane."""
-    logs = [torch.log(_amplitude(images) + floor) for images in (output, target)]
-    loss: Tensor = ((logs[0] - logs[1]).abs() * spectral_weight_map(output)).mean()
-    return loss
+    logs = [torch.log(spectrum(images).abs() + floor) for images in (output, target)]
+    return ((logs[0] - logs[1]).abs() * spectral_weight_map(output)).mean()
 
 
 def focal_frequency_loss(output: Tensor, target: Tensor, *, alpha: float = 1.0) -> Tensor:
@@ -57,12 +65,10 @@ def focal_frequency_loss(output: Tensor, target: Tensor, *, alpha: float = 1.0) 
     Mean of w |F(x) - F(A(x))|^2 with w = |F(x) - F(A(x))|^alpha divided by its largest value in
     the image's channel; no gradient flows through w.
     """
-    difference = torch.fft.rfft2((output - target).float(), norm="ortho")
-    power = difference.real.square() + difference.imag.square()
-    weight = power.detach().pow(alpha / 2)
+    error = power(spectrum(output.float() - target.float()))
+    weight = error.detach().pow(alpha / 2)
     weight = weight / weight.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
-    loss: Tensor = (weight * power * spectral_weight_map(output)).mean()
-    return loss
+    return (weight * error * spectral_weight_map(output)).mean()
 
 
 SPECTRAL_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

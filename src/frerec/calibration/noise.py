@@ -30,10 +30,20 @@ def normal_noise(keys: Tensor, count: int, *, seed: int = 0) -> Tensor:
     return _quantiles(keys.device)[levels.flatten(1)[:, :count]]
 
 
-def uniform_noise(keys: Tensor, count: int, *, seed: int = 0) -> Tensor:
-    """Uniform numbers in [0, 1) of each key: float32 ``[B, count]``, see :func:`normal_noise`."""
-    bits = splitmix64(_start(keys, seed), count)
-    return _shift(bits, 40).float() / 2**24
+def uniform_noise(keys: Tensor, *, seed: int, stream: int) -> Tensor:
+    """A number from U[0, 1) for each key; equal keys, seeds and streams give equal numbers.
+
+    Args:
+        keys: int64 ``[B]``.
+        seed: Of the draws.
+        stream: What they are for, at least 1: draws for different purposes are independent.
+
+    Returns:
+        float64 ``[B]`` on the device of ``keys``.
+    """
+    bits = splitmix64(_start(keys, seed), stream)[:, -1]
+    uniform: Tensor = _shift(bits, 11).double() * 2.0**-53
+    return uniform
 
 
 def splitmix64(state: Tensor, count: int) -> Tensor:
@@ -57,7 +67,8 @@ def _start(keys: Tensor, seed: int) -> Tensor:
 def _mix(z: Tensor) -> Tensor:
     z = (z ^ _shift(z, 30)) * _signed(FIRST)
     z = (z ^ _shift(z, 27)) * _signed(SECOND)
-    return z ^ _shift(z, 31)
+    mixed: Tensor = z ^ _shift(z, 31)
+    return mixed
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:

@@ -10,9 +10,17 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from frerec.calibration.averaging import WeightAverage, check_decay
 from frerec.calibration.losses import SPECTRAL_TERMS, LossName, reconstruction_loss
+from frerec.calibration.reconstruction import ReconstructionQuality
 from frerec.errors import ConfigError
 from frerec.networks import FETRestormer
+
+INFERENCE = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+# Larger is better for PSNR and SSIM, smaller for the distances.
+MONITORS = {"val/psnr": 1, "val/ssim": 1, "val/lsd_db": -1, "val/lsd_high_db": -1}
+SCORE = "val/score"  # what the training loop maximises
 
 
 class ReconstructiveHighFrequencyMapping(pl.LightningModule):
@@ -30,12 +38,22 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         learning_rate: Of AdamW [ours].
         final_learning_rate: The end of the cosine schedule [ours].
         weight_decay: Of AdamW [ours].
+        ema_decay: Of the moving average of the weights, which is what is validated and kept
+            [ours]; None keeps the weights themselves. See
+            :class:`frerec.calibration.averaging.WeightAverage`.
+        channels_last: See :class:`frerec.networks.FETRestormer`.
+        checkpoint_gradients: See :class:`frerec.networks.FETRestormer`.
+        compile: True or a mode of ``torch.compile`` compiles the network at its first call; the
+            state dict keeps its names.
+        inference_precision: Of the network in evaluation mode: ``32-true``, or ``bf16-mixed`` or
+            ``16-mixed`` where the processor has fast units for it. FFTs stay in float32.
 
     Raises:
         ConfigError: If an argument is outside its range.
     """
 
     total_steps: int = 1  # the length of the schedule; set by the training loop
+    monitor: str = "val/psnr"  # which of MONITORS chooses the best weights
 
     def __init__(
         self,
@@ -48,6 +66,11 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         learning_rate: float = 3e-4,
         final_learning_rate: float = 1e-6,
         weight_decay: float = 1e-4,
+        ema_decay: float | None = 0.999,
+        channels_last: bool = True,
+        checkpoint_gradients: bool = False,
+        compile: bool | str = False,
+        inference_precision: str = "32-true",
     ) -> None:
         super().__init__()
         if loss not in SPECTRAL_TERMS:
@@ -57,9 +80,25 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
                 f"learning_rate={learning_rate}, final_learning_rate={final_learning_rate}: "
                 "expected 0 <= final_learning_rate <= learning_rate, and learning_rate > 0"
             )
+        if ema_decay is not None:
+            check_decay(ema_decay)
+        if not isinstance(compile, bool) and compile not in COMPILE_MODES:
+            modes = ", ".join(COMPILE_MODES)
+            raise ConfigError(f"compile={compile}: expected true, false or one of {modes}")
+        check_precision(inference_precision)
         self.save_hyperparameters()
         self.spectral_weight, self.weight_decay = spectral_weight, weight_decay
-        self.network = FETRestormer.preset(network, channels, frequency_branch=frequency_branch)
+        self.compiling = compile
+        self.network = FETRestormer.preset(
+            network,
+            channels,
+            frequency_branch=frequency_branch,
+            channels_last=channels_last,
+            checkpoint_gradients=checkpoint_gradients,
+        )
+        self._compile(self.network)
+        self.average: WeightAverage | None = None
+        self._quality: dict[str, ReconstructionQuality] = {}
 
     def forward(self, images: Tensor) -> Tensor:
         """A(images) clamped to [0, 1]; ``[B, C, H, W]``, any size.
@@ -68,9 +107,40 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         gives the same pixels in every batch.
         """
         if self.training or images.device.type != "cpu" or len(images) <= 1:
-            mapped: Tensor = self.network(images).clamp(0, 1)
-            return mapped
-        return torch.cat([self.network(image.clone()).clamp(0, 1) for image in images.split(1)])
+            return self._mapped(images)
+        return torch.cat([self._mapped(image.clone()) for image in images.split(1)])
+
+    def _mapped(self, images: Tensor) -> Tensor:
+        network = self.network if self.training or self.average is None else self.average
+        dtype = None if self.training else INFERENCE[self.hparams["inference_precision"]]
+        if dtype is None:
+            mapped: Tensor = network(images)
+        else:
+            with torch.autocast(images.device.type, dtype=dtype):
+                mapped = network(images)
+        return mapped.float().clamp(0, 1)
+
+    def use_precision(self, inference_precision: str) -> None:
+        """Change the precision of the network in evaluation mode."""
+        check_precision(inference_precision)
+        self.hparams["inference_precision"] = inference_precision
+
+    def start_averaging(self) -> None:
+        """Keep a moving average of the weights from now on, where one is wanted."""
+        if self.hparams["ema_decay"] is not None:
+            self.average = WeightAverage(self.network, self.hparams["ema_decay"])
+            self._compile(self.average.network)
+
+    def finish_averaging(self) -> None:
+        """Take the average for the weights, and forget it."""
+        if self.average is not None:
+            self.network.load_state_dict(self.average.network.state_dict())
+            self.average = None
+
+    def _compile(self, network: torch.nn.Module) -> None:
+        if self.compiling:
+            mode = None if isinstance(self.compiling, bool) else self.compiling
+            network.compile(mode=mode, dynamic=False)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> dict[str, Tensor]:
         """Reconstruction loss of one batch."""
@@ -83,14 +153,30 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         )
         return {"loss": loss}
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """One step, then one of the average."""
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the figures anew."""
+        self._quality = {"input_": ReconstructionQuality(), "": ReconstructionQuality()}
+
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
-        """PSNR in dB of the input and of the output against the clean image."""
+        """Compare the input and the output with the clean image."""
         degraded, target = batch
-        for name, images in (("input", degraded), ("", self(degraded))):
-            mse = (images - target).square().mean(dim=(1, 2, 3)).clamp_min(1e-12)
-            psnr = (-10 * torch.log10(mse)).mean()
-            key = f"val/{name}_psnr" if name else "val/psnr"
-            self.log(key, psnr, on_epoch=True, batch_size=len(target))
+        self._quality["input_"].add(degraded, target)
+        self._quality[""].add(self(degraded), target)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log PSNR, SSIM and log-spectral distances of all held-out images."""
+        for prefix, quality in self._quality.items():
+            for name, value in quality.result().items():
+                # The training loop sends these to the loggers, with its own count of steps.
+                self.log(f"val/{prefix}{name}", value, logger=False)
+                if f"val/{prefix}{name}" == self.monitor:
+                    self.log(SCORE, MONITORS[self.monitor] * value, logger=False)
 
     def configure_optimizers(self) -> Any:
         """AdamW with a cosine schedule over ``total_steps``."""
@@ -106,3 +192,11 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def check_precision(inference_precision: str) -> None:
+    """Raise ConfigError where RHM has no such precision at inference."""
+    if inference_precision not in INFERENCE:
+        raise ConfigError(
+            f"inference_precision={inference_precision}: expected one of {', '.join(INFERENCE)}"
+        )

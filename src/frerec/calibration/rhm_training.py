@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from frerec.calibration.rhm import ReconstructiveHighFrequencyMapping
+from frerec.calibration.reconstruction import SSIM_WINDOW, ReconstructionQuality
+from frerec.calibration.rhm import MONITORS, SCORE, ReconstructiveHighFrequencyMapping
 from frerec.calibration.rows import ImageRows, Selection
 from frerec.calibration.shr import StatisticalHighFrequencyReplacement
 from frerec.errors import ConfigError
 from frerec.training_tools import Draw, best_checkpoint, derive_seed, load_checkpoint, run_training
 
+VALIDATION_BATCH = 16
 NOISE = 17  # stream of derive_seed for SHR's draws
 
 
@@ -31,6 +34,9 @@ class RhmTraining:
             trains on whole images [ours].
         gradient_clip: Largest gradient norm.
         seed: Of the order, the noise and the crops.
+        monitor: Which figure on held-out images chooses the best weights: ``val/psnr``,
+            ``val/ssim``, ``val/lsd_db`` or ``val/lsd_high_db``.
+        num_workers: Processes that prepare pairs; the pairs are the same with any number.
         precision: Lightning's precision string.
         accelerator: Lightning's accelerator.
     """
@@ -43,6 +49,8 @@ class RhmTraining:
     crop: int | None = None
     gradient_clip: float = 1.0
     seed: int = 0
+    monitor: str = "val/psnr"
+    num_workers: int = 0
     precision: str = "32-true"
     accelerator: str = "auto"
 
@@ -55,6 +63,12 @@ class RhmTraining:
             if getattr(self, key) < 1:
                 value = getattr(self, key)
                 raise ConfigError(f"RHM training.{key}={value}: expected at least 1")
+        if self.monitor not in MONITORS:
+            raise ConfigError(
+                f"training.monitor={self.monitor}: expected one of {', '.join(MONITORS)}"
+            )
+        if self.num_workers < 0:
+            raise ConfigError(f"training.num_workers={self.num_workers}: expected at least 0")
         if self.crop is not None and self.crop < 16:
             raise ConfigError(f"crop={self.crop}: expected at least 16 pixels, or null")
 
@@ -127,41 +141,54 @@ def train_rhm(
     training: RhmTraining,
     *,
     directory: Path,
+    neighbours: Tensor | None = None,
     progress: bool = False,
-) -> dict[str, float]:
+    title: str = "RHM",
+) -> dict[str, Any]:
     """Train ``rhm`` in place and leave it with its best weights on held-out real images.
+
+    Where RHM keeps a moving average of its weights, that is what is validated and left behind.
 
     Args:
         rhm: The module.
-        shr: Fitted on the same images.
+        shr: Fitted on these images, or on more.
         images: Real training images ``[N, C, H, W]`` in [0, 1].
         groups: Patients, int64 ``[N]``.
         training: Settings.
         directory: For checkpoints and the log; a run killed there goes on from its last one.
+        neighbours: Bank indices ``[N, K]`` of all images, where they are known.
         progress: Show a progress bar.
+        title: Of the progress bar.
 
     Returns:
-        ``steps``, ``best_step``, ``psnr`` and ``input_psnr`` (dB, held-out real images: RHM's
-        output and its input against the clean image), ``train_images``, ``held_out_images``,
-        ``seconds``.
+        ``steps``, ``best_step``, ``train_images``, ``held_out_images``, ``seconds``; and of the
+        held-out real images, RHM's output against the clean image, ``psnr`` (dB), ``ssim``,
+        ``lsd_db``, ``lsd_high_db``, and the same of its input as ``input_psnr`` and so on.
+
+    Raises:
+        ConfigError: If all images are of one patient, or too small for the SSIM to choose by.
     """
+    if training.monitor == "val/ssim" and min(images.shape[-2:]) < SSIM_WINDOW:
+        raise ConfigError(
+            f"training.monitor=val/ssim: images of {images.shape[-2]} x {images.shape[-1]} pixels"
+            f" are smaller than its window of {SSIM_WINDOW}; use val/psnr"
+        )
     train_rows, held_rows = hold_out(groups, training.validation_fraction, training.seed)
     held_rows = held_rows[: training.validation_limit]
     shr = shr.eval()
-    search = torch.cat([train_rows, held_rows])
-    neighbours = shr.neighbour_indices(Selection(images, search), progress=progress)
-    pairs = DegradedPairs(
-        shr,
-        images,
-        train_rows,
-        neighbours[: len(train_rows)],
-        seed=training.seed,
-        crop=training.crop,
-    )
+    if neighbours is None:
+        rows = torch.cat([train_rows, held_rows])
+        found = shr.neighbour_indices(Selection(images, rows), progress=progress)
+        of_train, of_held = found[: len(train_rows)], found[len(train_rows) :]
+    else:
+        of_train, of_held = neighbours[train_rows], neighbours[held_rows]
+    pairs = DegradedPairs(shr, images, train_rows, of_train, seed=training.seed, crop=training.crop)
     held = images[held_rows].float()
     with torch.no_grad():
-        degraded = shr.replace(held, neighbours[len(train_rows) :]).clamp(0, 1)
-    validation = DataLoader(list(zip(degraded, held, strict=True)), batch_size=16)  # type: ignore[arg-type,var-annotated]
+        degraded = shr.replace(held, of_held).clamp(0, 1)
+    validation = DataLoader(TensorDataset(degraded, held), batch_size=VALIDATION_BATCH)
+    rhm.monitor = training.monitor
+    rhm.start_averaging()
     state = run_training(
         rhm,
         pairs,
@@ -171,23 +198,38 @@ def train_rhm(
         batch_size=training.batch_size,
         seed=training.seed,
         eval_every=min(training.eval_every, training.steps),
-        monitor="val/psnr",
+        monitor=SCORE,
+        num_workers=training.num_workers,
         gradient_clip=training.gradient_clip,
         precision=training.precision,
         accelerator=training.accelerator,
         progress=progress,
-        title="RHM",
+        title=title,
     )
     best = load_checkpoint(best_checkpoint(directory, state.best_step))
     rhm.load_state_dict(best["state_dict"])
+    rhm.finish_averaging()
     rhm.eval()
-    before = (degraded - held).square().mean(dim=(1, 2, 3)).clamp_min(1e-12)
     return {
         "steps": state.step,
         "best_step": state.best_step,
-        "psnr": state.best_score,
-        "input_psnr": float((-10 * torch.log10(before)).mean()),
+        **held_out_figures(rhm, degraded, held),
         "train_images": len(train_rows),
         "held_out_images": len(held_rows),
         "seconds": round(state.seconds, 1),
     }
+
+
+@torch.no_grad()
+def held_out_figures(
+    rhm: ReconstructiveHighFrequencyMapping, degraded: Tensor, clean: Tensor
+) -> dict[str, float]:
+    """Figures of RHM's output, and of its input under ``input_...``, against the clean images."""
+    before, after = ReconstructionQuality(), ReconstructionQuality()
+    for part, target in zip(
+        degraded.split(VALIDATION_BATCH), clean.split(VALIDATION_BATCH), strict=True
+    ):
+        before.add(part, target)
+        after.add(rhm(part.to(rhm.device)).to(target.device), target)
+    inputs = {f"input_{name}": value for name, value in before.result().items()}
+    return {**after.result(), **inputs}

@@ -10,8 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from frerec.networks.layers import ChannelLayerNorm, GatedFeedForward, TransposedAttention
-from frerec.spectral.bands import hermitian_weight, ring_index
+from frerec.networks.layers import (
+    ChannelLayerNorm,
+    GatedFeedForward,
+    TransposedAttention,
+    is_channels_last,
+)
+from frerec.networks.rings import ring_matrices, ring_windows
 
 
 class FrequencyEnhancedSelfAttention(nn.Module):
@@ -37,36 +42,52 @@ class FrequencyEnhancedSelfAttention(nn.Module):
         self.gate = nn.Conv1d(hidden, channels, 3, padding=1, groups=channels)
         nn.init.normal_(self.gate.weight, std=1e-2)
         nn.init.constant_(self.gate.bias, 4.0)  # type: ignore[arg-type]
-        self._maps: dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W]`` to the same shape; the FFT runs in float32 under mixed precision."""
-        height, width = x.shape[-2:]
-        ring, average = self._ring_maps(height, width, x.device)
+        if not torch.is_autocast_enabled(x.device.type):
+            return self._gated(x)
         with torch.autocast(x.device.type, enabled=False):
-            spectrum = torch.fft.rfft2(x.float(), norm="ortho")
-            amplitude = _safe_abs(spectrum)
-            summary = torch.log1p(amplitude).flatten(-2) @ average
-            gate = torch.sigmoid(self.gate(F.gelu(self.profile(summary))))
-            gated = spectrum * gate[..., ring].unflatten(-1, spectrum.shape[-2:])
-            out = torch.fft.irfft2(gated, s=(height, width), norm="ortho")
-        result: Tensor = out.to(x.dtype)
-        return result
+            return self._gated(x.float()).to(x.dtype)
 
-    def _ring_maps(self, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        key = (height, width, device)
-        if key not in self._maps:
-            ring = ring_index(height, width, self.rings).flatten()
-            average = torch.zeros(ring.numel(), self.rings, dtype=torch.float64)
-            average[torch.arange(ring.numel()), ring] = hermitian_weight(height, width).flatten()
-            average = average / average.sum(0, keepdim=True).clamp_min(1.0)
-            self._maps[key] = (ring.to(device), average.float().to(device))
-        return self._maps[key]
+    def _gated(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        average, membership = ring_matrices(height, width, self.rings, x.device)
+        spectrum = torch.fft.rfft2(x.contiguous(), norm="ortho")
+        summary = torch.log1p(_safe_abs(spectrum)).flatten(-2) @ average
+        hidden = F.gelu(along_rings(self.profile, summary.transpose(0, 1).unsqueeze(1)))
+        gate = torch.sigmoid(along_rings(self.gate, hidden)).squeeze(1).transpose(0, 1)
+        gated = spectrum * (gate @ membership).unflatten(-1, spectrum.shape[-2:])
+        out: Tensor = torch.fft.irfft2(gated, s=(height, width), norm="ortho")
+        return out
+
+
+def along_rings(convolution: nn.Conv1d, profiles: Tensor) -> Tensor:
+    """A grouped convolution of kernel 3 as one batched product: many tiny groups are slow as such.
+
+    Args:
+        convolution: With G groups of I input and O output channels.
+        profiles: ``[G, I, B, R]``.
+
+    Returns:
+        ``[G, O, B, R]``.
+    """
+    groups, inputs, batch, rings = profiles.shape
+    windows = (profiles.flatten(0, 2) @ ring_windows(rings, profiles.device)).view(
+        groups, inputs, batch, 3, rings
+    )
+    windows = windows.transpose(2, 3).reshape(groups, 3 * inputs, batch * rings)
+    weight = convolution.weight.view(groups, -1, 3 * inputs)
+    assert convolution.bias is not None
+    out = torch.baddbmm(convolution.bias.view(groups, -1, 1), weight, windows)
+    return out.unflatten(-1, (batch, rings))  # type: ignore[no-any-return]
 
 
 def _safe_abs(spectrum: Tensor) -> Tensor:
     """|X| with a finite gradient at 0."""
-    return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
+    parts = torch.view_as_real(spectrum)
+    squares = parts * parts
+    return (squares[..., 0] + squares[..., 1] + 1e-12).sqrt()
 
 
 class FETBlock(nn.Module):
@@ -102,9 +123,25 @@ class FETBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W]`` to the same shape."""
         normed = self.norm_attention(x)
-        branch = self.spatial(normed)
-        if self.frequency is not None and self.fuse is not None:
-            branch = self.fuse(torch.cat([branch, self.frequency(normed)], dim=1))
-        x = x + branch
+        if self.frequency is None or self.fuse is None:
+            x = x + self.spatial(normed)
+        else:
+            # fuse(concatenation) as the sum of two products: the first closes the attention.
+            spatial, frequency = self.fuse.weight.flatten(1).chunk(2, dim=1)
+            branch = self.spatial(normed, spatial)
+            x = x + add_mixed_planes(branch, frequency, self.frequency(normed))
         out: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
         return out
+
+
+def add_mixed_planes(x: Tensor, matrix: Tensor, planes: Tensor) -> Tensor:
+    """``x`` plus ``matrix`` over the channels of contiguous ``planes``, in the format of ``x``."""
+    size = x.shape[-2:]
+    matrices = matrix.to(planes.dtype).expand(len(planes), -1, -1)
+    if is_channels_last(x):
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
+        out = torch.baddbmm(pixels, planes.flatten(2).mT, matrices.mT)
+        result: Tensor = out.unflatten(1, size).permute(0, 3, 1, 2)
+        return result
+    flat: Tensor = torch.baddbmm(x.flatten(2), matrices, planes.flatten(2))
+    return flat.unflatten(-1, size)  # type: ignore[no-any-return]

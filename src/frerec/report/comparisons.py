@@ -14,7 +14,16 @@ ARMS: Mapping[str, str] = {
     "frerec": "real and synthetic images, all of them through FreRec (the paper's method)",
     "raw_frerec": "real images only, through FreRec (the control that the paper lacks)",
     "shr": "real and synthetic images, all of them through SHR alone",
+    "rhm": "real and synthetic images, all of them through RHM alone",
+    "rhm_no_fesa": "real and synthetic images, all of them through RHM without FESA",
     "frerec_synthetic_only": "real images, and synthetic images through FreRec",
+    "gda_one_to_one": "real images, and synthetic ones with the nearest real image's high band",
+    "gda_radial": "real images, and synthetic ones with one gain curve over the radial frequency",
+    "gda_fda": "real images, and synthetic ones after Fourier Domain Adaptation (low band)",
+    "gda_fda_high": "real images, and synthetic ones after the same in the high band",
+    "gda_amplitude_mix": "real images, and synthetic ones after FACT's amplitude mix",
+    "gda_histogram": "real images, and synthetic ones with the nearest real image's histogram",
+    "gda_lowpass": "real and synthetic images, all of them without their high band",
 }
 
 # (first, second) and what first - second tells.

@@ -26,6 +26,7 @@ _LINES = {
     "synthetic": "-",
     "synthetic_shr": "-.",
     "synthetic_frerec": "-",
+    "synthetic_calibrated": "-",
     "real_frerec": "--",
 }
 _PAPER_MARKERS = dict(zip(CLASSIFIERS, ("s", "^", "D"), strict=True))

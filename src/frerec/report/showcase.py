@@ -17,6 +17,7 @@ SET_TITLES: Mapping[str, str] = {
     "synthetic": "synthetic",
     "synthetic_shr": "synthetic, after SHR",
     "synthetic_frerec": "synthetic, after FreRec",
+    "synthetic_calibrated": "synthetic, calibrated",
     "real_frerec": "real, after FreRec",
 }
 

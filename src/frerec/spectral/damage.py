@@ -27,7 +27,7 @@ def attenuate(images: Tensor, dose: float, *, ratio: float = 0.5) -> Tensor:
         dose: In [0, 1].
         ratio: Radius of the low band as a fraction of the Nyquist radius.
     """
-    mask = high_frequency_mask(*images.shape[-2:], ratio).to(images.device)
+    mask = _high_band(images, ratio)
     spectrum = forward_fft(images)
     return inverse_fft(spectrum * (1 - dose * mask), *images.shape[-2:]).clamp(0, 1)
 
@@ -54,15 +54,20 @@ def noise_floor(images: Tensor, dose: float, noise: Tensor, *, ratio: float = 0.
         ratio: Radius of the low band as a fraction of the Nyquist radius.
     """
     size = images.shape[-2:]
-    mask = high_frequency_mask(*size, ratio).to(images.device)
+    mask = _high_band(images, ratio)
     own = inverse_fft(forward_fft(images) * mask, *size).square().mean((-2, -1), keepdim=True)
     other = inverse_fft(forward_fft(noise) * mask, *size).square().mean((-2, -1), keepdim=True)
     return _add_high(images, dose * noise * (own / other.clamp_min(1e-12)).sqrt(), ratio)
 
 
+def _high_band(images: Tensor, ratio: float) -> Tensor:
+    height, width = images.shape[-2:]
+    return high_frequency_mask(height, width, ratio).to(images.device)
+
+
 def _add_high(images: Tensor, extra: Tensor, ratio: float) -> Tensor:
     size = images.shape[-2:]
-    mask = high_frequency_mask(*size, ratio).to(images.device)
+    mask = _high_band(images, ratio)
     return (images + inverse_fft(forward_fft(extra) * mask, *size)).clamp(0, 1)
 
 

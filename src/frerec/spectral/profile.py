@@ -19,16 +19,27 @@ def _ring_count(height: int, width: int) -> int:
 
 @lru_cache(maxsize=32)
 def _ring_matrix(height: int, width: int) -> Tensor:
-    """Averaging matrix [H * (W // 2 + 1), R]; column k holds the weights of ring k."""
+    """Sparse averaging matrix [R, H * (W // 2 + 1)]; row k holds the weights of ring k."""
     side = min(height, width)
     # Index units of the shorter side: for a square image this is hypot(u - H//2, v - W//2).
     rows = torch.fft.fftfreq(height, d=1.0 / height, dtype=torch.float64) * (side / height)
     columns = torch.fft.rfftfreq(width, d=1.0 / width, dtype=torch.float64) * (side / width)
     ring = torch.hypot(rows[:, None], columns[None, :]).long().flatten()
     weight = hermitian_weight(height, width).flatten()
-    matrix = torch.zeros(ring.numel(), _ring_count(height, width), dtype=torch.float64)
-    matrix[torch.arange(ring.numel()), ring] = weight
-    return matrix / matrix.sum(dim=0, keepdim=True)
+    rings = _ring_count(height, width)
+    total = torch.zeros(rings, dtype=torch.float64).index_add_(0, ring, weight)
+    places = torch.stack([ring, torch.arange(ring.numel())])
+    shape = (rings, ring.numel())
+    matrix: Tensor = torch.sparse_coo_tensor(places, weight / total[ring], shape).coalesce()
+    return matrix
+
+
+def _ring_means(values: Tensor, height: int, width: int) -> Tensor:
+    """Mean over every ring of half planes ``[B, C, H * (W // 2 + 1)]``: ``[B, C, R]``."""
+    matrix = _ring_matrix(height, width).to(values.device)
+    means: Tensor = torch.sparse.mm(matrix, values.flatten(0, 1).T).T
+    rings: Tensor = means.unflatten(0, values.shape[:2])
+    return rings
 
 
 def _check(images: Tensor) -> None:
@@ -62,8 +73,7 @@ def radial_power(images: Tensor) -> Tensor:
         float64 ``[B, C, R]``; ring k holds the frequencies with
         ``floor(hypot(u - H//2, v - W//2)) == k`` (index units of the shorter side).
     """
-    matrix = _ring_matrix(*images.shape[-2:]).to(images.device)
-    return _power(images) @ matrix
+    return _ring_means(_power(images), *images.shape[-2:])
 
 
 def radial_log_power(images: Tensor, *, eps: float = 1e-12) -> Tensor:
@@ -79,5 +89,4 @@ def radial_log_power(images: Tensor, *, eps: float = 1e-12) -> Tensor:
     Raises:
         DataError: If ``images`` does not have four dimensions.
     """
-    matrix = _ring_matrix(*images.shape[-2:]).to(images.device)
-    return torch.log(_power(images) + eps) @ matrix
+    return _ring_means(torch.log(_power(images) + eps), *images.shape[-2:])
