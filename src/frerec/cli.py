@@ -54,7 +54,7 @@ VERBS: dict[str, Verb] = {
     "calibrate": Verb(
         "calibrate",
         "calibrate",
-        "calibrate a folder of any generator's images; resumes",
+        "calibrate any generator's images: a folder, CSV table, npz or zip; resumes",
         "frerec calibrate model=MODEL input=SYNTHETIC output=OUT",
     ),
     "generate": Verb(
@@ -62,6 +62,12 @@ VERBS: dict[str, Verb] = {
         "generate",
         "train a generator on the training split and write labelled samples",
         "frerec generate data=folder data.root=REAL data.image_size=64 out=SYNTHETIC",
+    ),
+    "diagnose": Verb(
+        "diagnose",
+        "diagnose",
+        "spectra of real against synthetic images, before and after a model: one page",
+        "frerec diagnose real=REAL synthetic=SYNTHETIC model=MODEL out=OUT",
     ),
     "report": Verb(
         "report",
