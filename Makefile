@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PERFORMANCE := experiments/performance
+RAW ?= runs/bench
+SCALE ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test bench lint format clean
 
 help: ## Show this help
 	@echo "frerec: make TARGET"
@@ -24,6 +27,15 @@ demo: $(STAMP) ## Run the embedded default, minutes on two cores, and print wher
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
+
+bench: $(STAMP) ## Time the calibration side by side, minutes on two idle cores; SCALE=gpu adds a GPU's
+	@mkdir -p $(RAW)
+	$(BIN)/python -m pytest $(PERFORMANCE)/bench -n 0 --timeout 600 -q --benchmark-json $(RAW)/cpu.json
+ifeq ($(SCALE),gpu)
+	$(BIN)/python $(PERFORMANCE)/gpu.py $(RAW)/gpu.json
+endif
+	$(BIN)/python $(PERFORMANCE)/calibration.py $(RAW)/cpu.json $(PERFORMANCE)/calibration.json \
+		$(if $(filter gpu,$(SCALE)),$(RAW)/gpu.json)
 
 lint: $(STAMP) ## Check format, style and types
 	$(BIN)/ruff format --check src tests experiments
