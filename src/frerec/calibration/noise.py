@@ -73,7 +73,8 @@ def _mix(z: Tensor) -> Tensor:
 
 def _shift(z: Tensor, bits: int) -> Tensor:
     """Logical shift to the right; PyTorch's own keeps the sign."""
-    return (z >> bits) & (2 ** (64 - bits) - 1)
+    keep = 2 ** (64 - bits) - 1
+    return torch.bitwise_and(z >> bits, keep)
 
 
 def _signed(number: int) -> int:
