@@ -9,7 +9,7 @@ from frerec.calibration import Calibrator
 from frerec.data.stack import ImageStack
 
 STACK_FILE = "stack.npy"
-BATCH = 32
+BATCH = 64
 
 
 def calibrate_stack(

@@ -115,11 +115,11 @@ class Calibrator(HubMixin, nn.Module, ABC):
         """Calibrate ``[B, C, H, W]`` in [0, 1]; the same shape and range come back."""
 
     @overload
-    def transform(self, images: Tensor, *, batch_size: int = 32) -> Tensor: ...
+    def transform(self, images: Tensor, *, batch_size: int = 64) -> Tensor: ...
     @overload
-    def transform(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray: ...
+    def transform(self, images: np.ndarray, *, batch_size: int = 64) -> np.ndarray: ...
     def transform(
-        self, images: Tensor | np.ndarray, *, batch_size: int = 32
+        self, images: Tensor | np.ndarray, *, batch_size: int = 64
     ) -> Tensor | np.ndarray:
         """Calibrate for inference: in evaluation mode, without gradients, batch by batch.
 

@@ -23,8 +23,8 @@ SEARCH_METHODS: tuple[SearchMethod, ...] = ("exact", "fast")
 CANDIDATES = 1.5  # re-ranked candidates, as a multiple of K
 STRIDE = 4  # largest step between the windows of the sparse grid
 GRID = 24  # windows along the shorter side that the sparse grid keeps at least
-QUERY_BLOCK = 32
-BLOCK_VALUES = 2**23  # pixels of a bank block, and three times as many moments
+QUERY_BLOCK = 64
+BLOCK_VALUES = 2**22  # pixels of a bank block, and three times as many moments
 PAIR_VALUES = {"cpu": 2**19, "cuda": 2**25}  # pixels of the pairs scored at once
 
 
@@ -44,7 +44,7 @@ def top_k_ssim(
     covariance), is averaged over the windows wholly inside the image, and over channels: the mean
     that scikit-image and pytorch-msssim report. Ties go to the lower bank index. On a CPU a
     query's result does not depend on the other queries. Memory beyond the inputs: the moments of
-    32 queries and of one block of the bank, about 250 MB up to 256 px.
+    64 queries and of one block of the bank, about 200 MB up to 256 px.
 
     Args:
         queries: ``[Q, C, H, W]``; the search runs on their device.
@@ -95,9 +95,9 @@ def _allowed(
     return ~exclude[start : start + count].to(device)
 
 
-def _blocks(rows: Tensor, bank: ImageRows) -> Iterator[Tensor]:
+def _blocks(rows: Tensor, bank: ImageRows, *, most: int) -> Iterator[Tensor]:
     """These rows of the bank, some at a time, so many as their moments fit into memory."""
-    yield from rows.split(min(max(BLOCK_VALUES // math.prod(bank.shape[1:]), 8), 128))
+    yield from rows.split(min(max(BLOCK_VALUES // math.prod(bank.shape[1:]), 8), most))
 
 
 def _scan(
@@ -111,7 +111,7 @@ def _scan(
 ) -> Tensor:
     """The ``count`` best bank images of each query by their sparse scores: int64 ``[Q, count]``."""
     scores = block.new_empty(len(block), len(bank))
-    for rows in _blocks(torch.arange(len(bank)), bank):
+    for rows in _blocks(torch.arange(len(bank)), bank, most=128):
         part = bank[rows].to(block.device, torch.float32)
         scores[:, rows] = strided_scores(block, part, stride=stride, data_range=data_range)
     return scores.masked_fill_(~allowed, -torch.inf).topk(count, dim=1).indices
@@ -123,13 +123,28 @@ def _exact_scores(block: Tensor, bank: ImageRows, wanted: Tensor, *, data_range:
     scores = block.new_full(wanted.shape, -torch.inf)
     budget = PAIR_VALUES.get(block.device.type, PAIR_VALUES["cuda"])
     at_once = max(budget // math.prod(bank.shape[1:]), 1)
-    for rows in _blocks(wanted.any(0).nonzero().flatten(), bank):
+    for rows in _blocks(wanted.any(0).nonzero().flatten(), bank, most=512):
         y = Moments.of(bank[rows].to(block.device, torch.float32))
-        first, second = wanted[:, rows].nonzero(as_tuple=True)
-        for pairs in torch.arange(len(first), device=first.device).split(at_once):
-            one, two = first[pairs], second[pairs]
-            scores[one, rows[two]] = pair_scores(x, y, one, two, data_range=data_range)
+        for query, member in _pairs(wanted[:, rows], at_once):
+            found = pair_scores(x[query], y[member], data_range=data_range)
+            scores[query, rows[member]] = found
+        del y  # before the next block's
     return scores
+
+
+def _pairs(wanted: Tensor, at_once: int) -> Iterator[tuple[Tensor | slice, Tensor]]:
+    """The wanted pairs, so many at once as their maps fit into memory (or into a CPU's cache).
+
+    On a CPU a query is not copied for each of its pairs; a GPU takes pairs of many queries at once.
+    """
+    if wanted.device.type != "cpu":
+        first, second = wanted.nonzero(as_tuple=True)
+        yield from zip(first.split(at_once), second.split(at_once), strict=True)
+        return
+    for query, row in enumerate(wanted):
+        members = row.nonzero().flatten()
+        for part in members.split(at_once) if len(members) else ():
+            yield slice(query, query + 1), part
 
 
 def _check(

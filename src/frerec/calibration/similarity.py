@@ -9,7 +9,7 @@ covariance under g; their average over the windows and channels is the similarit
 Means and variances belong to one image (:class:`Moments`); only g * (x y) belongs to the pair.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Self
 
@@ -57,50 +57,53 @@ def _shifted_sum(images: Tensor, dim: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Moments:
-    """What SSIM needs of single images: pixels ``[n, C, H, W]``, means and variances of windows.
+    """What SSIM needs of single images: pixels, and means and variances of their windows.
 
     Attributes:
-        pixels: ``[n, C, H, W]``.
-        mean: g * x, ``[n, C, H - 10, W - 10]``.
-        variance: g * x^2 - (g * x)^2, the same shape.
+        pixels: x, ``[n, C, H, W]``.
+        mean: m = g * x, ``[n, C, H - 10, W - 10]``.
+        square: m^2, the same shape.
+        variance: v = g * x^2 - m^2, the same shape.
     """
 
     pixels: Tensor
     mean: Tensor
+    square: Tensor
     variance: Tensor
 
     @classmethod
     def of(cls, images: Tensor) -> Self:
         """Compute them for float ``[n, C, H, W]``."""
         mean = gaussian_filter(images)
-        return cls(images, mean, gaussian_filter(images.square()).sub_(mean.square()))
+        square = mean.square()
+        return cls(images, mean, square, gaussian_filter(images.square()).sub_(square))
+
+    def __getitem__(self, rows: Tensor | slice) -> Self:
+        """Those of some of the images."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def pair_scores(
-    x: Moments, y: Moments, first: Tensor, second: Tensor, *, data_range: float
-) -> Tensor:
-    """SSIM of the pairs (x[first[i]], y[second[i]]).
+def pair_scores(x: Moments, y: Moments, *, data_range: float) -> Tensor:
+    """SSIM of the pairs (x[i], y[i]).
 
     Args:
-        x: Of some images.
-        y: Of others of the same size.
-        first: int64 ``[P]``, numbers of images of ``x``.
-        second: int64 ``[P]``, numbers of images of ``y``.
+        x: Of n images, or of one that is compared with all of ``y``.
+        y: Of n images of the same size.
         data_range: Largest possible value minus the smallest.
 
     Returns:
-        float32 ``[P]``. A score depends on its two images alone, to the last bit on a CPU.
+        float32 ``[n]``. A score depends on its two images alone, to the last bit on a CPU.
     """
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    product = gaussian_filter(x.pixels[first].mul_(y.pixels[second]))
-    mean_x, mean_y = x.mean[first], y.mean[second]
-    means = mean_x * mean_y
-    contrast = product.sub_(means).mul_(2).add_(c2)  # 2 c_xy + C2
-    luminance = means.mul_(2).add_(c1)  # 2 m_x m_y + C1
-    norm = mean_x.square_().add_(mean_y.square_()).add_(c1)
-    norm.mul_(x.variance[first].add_(y.variance[second]).add_(c2))
+    contrast = gaussian_filter(x.pixels * y.pixels)
+    luminance = x.mean * y.mean
+    # In place where it can be: the time goes into passes over [n, C, H, W].
+    contrast.sub_(luminance).mul_(2).add_(c2)  # 2 c_xy + C2
+    luminance.mul_(2).add_(c1)  # 2 m_x m_y + C1
+    norm = (x.variance + y.variance).add_(c2)
+    norm.mul_((x.square + y.square).add_(c1))
     scores = contrast.mul_(luminance).div_(norm)
-    # Rows first: sums of whole images would be split among threads in a way that depends on P.
+    # Rows first: sums of whole images would be split among threads in a way that depends on n.
     return scores.sum(-1).sum(-1).sum(-1) / scores[0].numel()
 
 
