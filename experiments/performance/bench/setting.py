@@ -39,14 +39,14 @@ class Sizes:
     banks: tuple[int, ...] = (500, 1000, 2000)
     neighbours: int = 200
     pairs: int = 32
-    queries: int = 32
+    queries: int = 64
     exact_queries: int = 4
     shr: tuple[tuple[int, int], ...] = ((1, 128), (1, 256), (3, 224))
     shr_bank: int = 1000
     shr_batch: int = 8
     mapped: int = 128
     batches: tuple[tuple[str, int], ...] = (("lite", 8), ("base", 1))
-    end_to_end: int = 32
+    end_to_end: int = 64
     compile: bool = True
     rounds: int = 5
 

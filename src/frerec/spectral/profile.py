@@ -30,7 +30,9 @@ def _ring_matrix(height: int, width: int) -> Tensor:
     total = torch.zeros(rings, dtype=torch.float64).index_add_(0, ring, weight)
     places = torch.stack([ring, torch.arange(ring.numel())])
     shape = (rings, ring.numel())
-    matrix: Tensor = torch.sparse_coo_tensor(places, weight / total[ring], shape).coalesce()
+    matrix: Tensor = torch.sparse_coo_tensor(
+        places, weight / total[ring], shape, check_invariants=True
+    ).coalesce()
     return matrix
 
 
