@@ -1,9 +1,9 @@
 """Which SHR lets FreRec as a whole restore the truth best?
 
-    python experiments/shr_variants/restoration.py data.root=DIR [steps=400]
+    python experiments/shr_variants/restoration.py data.root=DIR [steps=300] [size=300]
 
-For each of five readings of SHR: fits FreRec (RHM `lite`, the same steps and seed) on 2,000 real
-training images of the cardiomegaly set, and maps 100 real validation images whose high band was
+For each of five readings of SHR: fits FreRec (RHM `lite`, the same steps and seed) on `size` real
+training images a class of the cardiomegaly set, and maps 100 real validation images whose high band was
 damaged in a known way (attenuation, checkerboard, noise floor, at three doses each). PSNR to the
 clean truth before, after SHR and after FreRec, the log-spectral distance of what comes out to clean
 images that went through FreRec too, and what FreRec does to the clean images themselves. Writes
@@ -28,14 +28,14 @@ from frerec.spectral.damage import damage
 DAMAGES = list(itertools.product(("attenuation", "checkerboard", "noise"), (0.25, 0.5, 1.0)))
 READINGS: dict[str, dict[str, Any]] = {
     "bin, amplitude, half deviation, clipped": {},
-    "bin, amplitude, mean, clipped": {"sampling": "mean"},
-    "bin, complex, half deviation": {"representation": "complex", "clip": None},
     "ring, log amplitude, mean": {
         "granularity": "ring",
         "representation": "log_amplitude",
         "sampling": "mean",
         "clip": None,
     },
+    "bin, amplitude, mean, clipped": {"sampling": "mean"},
+    "bin, complex, half deviation": {"representation": "complex", "clip": None},
     "scalar, complex, mean": {
         "granularity": "scalar",
         "representation": "complex",
@@ -54,11 +54,14 @@ FIGURES = (
 IMAGES = 100
 
 
-def main(overrides: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Fit and measure every reading."""
-    steps = next((int(o[6:]) for o in overrides if o.startswith("steps=")), 400)
-    overrides = [o for o in overrides if not o.startswith("steps=")]
-    config = compose_config("benchmark", ["experiment=cardiomegaly", *overrides])
+    numbers = {"steps": 300, "size": 300}
+    own = [a for a in arguments if a.partition("=")[0] in numbers]
+    numbers |= {key: int(value) for key, value in (a.split("=") for a in own)}
+    overrides = [a for a in arguments if a not in own]
+    size = f"data.train_size={numbers['size']}"
+    config = compose_config("benchmark", ["experiment=cardiomegaly", size, *overrides])
     data = instantiate(config.data)
     data.prepare_data()
     data.setup()
@@ -67,11 +70,11 @@ def main(overrides: list[str]) -> None:
     with Path(__file__).with_name("restoration.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["shr", "damage", "dose", *FIGURES])
-        for name, arguments in READINGS.items():
+        for name, reading in READINGS.items():
             frerec = FreRec(
-                shr=arguments,
+                shr=reading,
                 rhm={"network": "lite", "learning_rate": 1e-3},
-                training={"steps": steps, "eval_every": 100},
+                training={"steps": numbers["steps"], "eval_every": 100},
             ).fit(data.stack.select(data.rows("train")))
             after = frerec.transform(clean)
             quality = float(psnr(after, clean).mean()), float(ssim(after, clean).mean())
