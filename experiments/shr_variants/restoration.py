@@ -3,7 +3,7 @@
     python experiments/shr_variants/restoration.py data.root=DIR [steps=300] [size=300]
 
 For each of five readings of SHR: fits FreRec (RHM `lite`, the same steps and seed) on `size` real
-training images a class of the cardiomegaly set, and maps 100 real validation images whose high band was
+training images a class of the cardiomegaly set, and maps 100 validation images whose high band was
 damaged in a known way (attenuation, checkerboard, noise floor, at three doses each). PSNR to the
 clean truth before, after SHR and after FreRec, the log-spectral distance of what comes out to clean
 images that went through FreRec too, and what FreRec does to the clean images themselves. Writes

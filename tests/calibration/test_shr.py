@@ -34,38 +34,82 @@ def full_spectrum(images: torch.Tensor) -> np.ndarray:
     return np.fft.fft2(images.double().numpy(), norm="ortho")
 
 
+def encoded(spectrum: np.ndarray, representation: str) -> np.ndarray:
+    if representation == "complex":
+        return spectrum
+    amplitude = np.abs(spectrum)
+    return amplitude if representation == "amplitude" else np.log(amplitude + 1e-4)
+
+
+def full_rings(height: int, width: int, granularity: str) -> np.ndarray:
+    """Number of the ring of each frequency, one step of the shorter side wide."""
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    radius = np.hypot(rows, columns) * min(height, width)
+    return np.zeros_like(radius) if granularity == "scalar" else np.floor(radius + 1e-9)
+
+
 def full_mask(height: int, width: int, ratio: float) -> np.ndarray:
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
     return np.hypot(rows, columns) >= ratio / 2
 
 
-@pytest.mark.parametrize("representation", ["complex", "amplitude"])
-@pytest.mark.parametrize("clip", [None, 1.5])
-def test_bin_statistics_follow_the_equation(representation: str, clip: float | None) -> None:
-    """F' = sigma_hat (F - mu) / sigma + mu_hat with mu_hat, sigma_hat over the K neighbours."""
-    bank, image = textured_images(40, seed=1), textured_images(1, seed=2)
-    shr = fitted(bank, neighbours=8, representation=representation, sampling="mean", clip=clip)
+@pytest.mark.parametrize("representation", ["complex", "amplitude", "log_amplitude"])
+@pytest.mark.parametrize("granularity", ["bin", "ring", "scalar"])
+@pytest.mark.parametrize(
+    ("channels", "height", "width", "clip"), [(1, 32, 32, None), (3, 17, 24, 1.5), (1, 15, 15, 1.5)]
+)
+def test_shr_follows_its_equation(
+    representation: str,
+    granularity: str,
+    channels: int,
+    height: int,
+    width: int,
+    clip: float | None,
+) -> None:
+    """F' = sigma_hat (F - mu) / sigma + mu_hat, on the full plane in NumPy."""
+    shape = {"channels": channels, "height": height, "width": width}
+    bank, image = textured_images(40, seed=1, **shape), textured_images(1, seed=2, **shape)
+    shr = fitted(
+        bank,
+        neighbours=8,
+        granularity=granularity,
+        representation=representation,
+        sampling="mean",
+        clip=clip,
+    )
     neighbours = shr.neighbour_indices(image)
     assert neighbours.shape == (1, 8)
-    found = full_spectrum(shr.replace(image, neighbours))[0, 0]
+    found = full_spectrum(shr.replace(image, neighbours))[0]
 
-    mask = full_mask(32, 32, 0.5)
-    expected = full_spectrum(image)[0, 0]
-    high, others = expected[mask], full_spectrum(bank[neighbours[0]])[:, 0][:, mask]
-    value = (lambda f: f) if representation == "complex" else np.abs
-    x, neighbour_values = value(high), value(others)
-    mu_hat = neighbour_values.mean(0)
-    sigma_hat = np.sqrt((np.abs(neighbour_values - mu_hat) ** 2).mean(0))
-    sigma = np.sqrt((np.abs(x - x.mean()) ** 2).mean())
-    z = (x - x.mean()) / sigma
-    if clip is not None:
-        z = z * np.minimum(1, clip / np.maximum(np.abs(z), 1e-12))
-    replaced = sigma_hat * z + mu_hat
-    if representation == "amplitude":
-        replaced = np.maximum(replaced, 0) * np.exp(1j * np.angle(high))
-    expected[mask] = replaced
-    np.testing.assert_allclose(found, expected, atol=1e-3)  # statistics in half precision
-    assert np.abs(found - expected).mean() < 5e-5
+    mask, ring = full_mask(height, width, 0.5), full_rings(height, width, granularity)
+    for channel in range(channels):
+        expected = full_spectrum(image)[0, channel]
+        high = expected[mask]
+        x = encoded(high, representation)
+        others = encoded(full_spectrum(bank[neighbours[0]])[:, channel][:, mask], representation)
+        if granularity == "bin":
+            mu_hat = others.mean(0)
+            sigma_hat = np.sqrt((np.abs(others - mu_hat) ** 2).mean(0))
+        else:  # means over the neighbours of each neighbour's own mean and deviation
+            mu_hat, sigma_hat = np.zeros(len(x), dtype=x.dtype), np.zeros(len(x))
+            for k in np.unique(ring[mask]):
+                members = ring[mask] == k
+                own = others[:, members].mean(1, keepdims=True)
+                mu_hat[members] = own.mean()
+                deviations = np.sqrt((np.abs(others[:, members] - own) ** 2).mean(1))
+                sigma_hat[members] = deviations.mean()
+        sigma = np.sqrt((np.abs(x - x.mean()) ** 2).mean())
+        z = (x - x.mean()) / sigma
+        if clip is not None:
+            z = z * np.minimum(1, clip / np.maximum(np.abs(z), 1e-12))
+        replaced = sigma_hat * z + mu_hat
+        if representation != "complex":
+            replaced = np.exp(replaced) - 1e-4 if representation == "log_amplitude" else replaced
+            replaced = np.maximum(replaced, 0) * np.exp(1j * np.angle(high))
+        expected[mask] = replaced
+        error = np.abs(found[channel] - expected)
+        assert error.max() < 2e-3 * max(1, np.abs(replaced).max())  # statistics in half precision
+        assert error.mean() < 1e-4 * max(1, np.abs(replaced).max())
 
 
 @pytest.mark.parametrize("granularity", ["ring", "scalar"])
@@ -86,6 +130,27 @@ def test_shared_statistics_are_means_of_the_neighbours_own(granularity: str) -> 
             assert found == pytest.approx(values.mean(), abs=1e-5)
             spread = float(getattr(statistics, f"{name}_spread")[0, 0, number])
             assert spread == pytest.approx(values.std(), abs=2e-4)
+
+
+@pytest.mark.parametrize("representation", ["complex", "amplitude"])
+def test_statistics_of_bins_vary_as_those_of_k_draws(representation: str) -> None:
+    """mu_hat varies by the neighbours' deviation s, sigma_hat as the deviation of K draws does."""
+    bank, image = textured_images(60, seed=1), textured_images(1, seed=2)
+    shr = fitted(bank, neighbours=12, representation=representation)
+    statistics, band = shr.statistics(shr.neighbour_indices(image)), shr.band()
+    noise = torch.randn(3000, 3, 1, band.sets, generator=torch.Generator().manual_seed(0))
+    mu, sigma = statistics.sample(noise, band, scale=1.0)
+    deviation = statistics.deviation[0, 0]
+    found = (mu - mu.mean(0)).abs().square().mean(0)[0].sqrt()
+    torch.testing.assert_close(found, deviation, rtol=0.08, atol=0)
+    generator = np.random.default_rng(0)
+    draws = generator.standard_normal((200_000, 12))
+    if representation == "complex":
+        draws = (draws + 1j * generator.standard_normal((200_000, 12))) / 2**0.5
+    spread = np.sqrt((np.abs(draws) ** 2).mean(1)).std()  # of the deviation of 12 draws, for s = 1
+    general = band.sign != 0
+    expected = deviation[general] * spread
+    torch.testing.assert_close(sigma.std(0)[0][general], expected, rtol=0.12, atol=0)
 
 
 @pytest.mark.parametrize("representation", ["complex", "amplitude"])
@@ -288,13 +353,28 @@ def test_a_constant_bank_gives_a_constant_high_band() -> None:
     assert torch.fft.rfft2(out, norm="ortho")[..., mask].abs().max() < 1e-4
 
 
-def test_gradients_reach_the_image_and_are_finite() -> None:
-    shr = fitted(textured_images(40))
-    image = textured_images(1, seed=2).requires_grad_()
+@pytest.mark.parametrize("representation", ["complex", "amplitude", "log_amplitude"])
+@pytest.mark.parametrize("level", [None, 0.0, 0.5])
+def test_gradients_reach_the_image_and_are_finite(representation: str, level: float | None) -> None:
+    """Of a constant image too, whose high band has no deviation."""
+    shr = fitted(textured_images(40), representation=representation)
+    image = textured_images(1, seed=2) if level is None else torch.full((1, 1, 32, 32), level)
+    image.requires_grad_()
     shr.replace(image, shr.neighbour_indices(image.detach())).square().sum().backward()
     assert image.grad is not None
     assert torch.isfinite(image.grad).all()
     assert image.grad.abs().max() > 0
+
+
+def test_what_was_made_in_inference_mode_serves_in_training() -> None:
+    shr = fitted(textured_images(40))
+    image = textured_images(1, seed=2)
+    with torch.inference_mode():
+        expected = shr(image)
+    image.requires_grad_()
+    found = shr.replace(image, shr.neighbour_indices(image.detach())).clamp(0, 1)
+    found.sum().backward()
+    assert torch.equal(found.detach(), expected)
 
 
 def test_save_and_load_give_the_same_pixels(tmp_path: object) -> None:

@@ -115,31 +115,39 @@ class Calibrator(HubMixin, nn.Module, ABC):
         """Calibrate ``[B, C, H, W]`` in [0, 1]; the same shape and range come back."""
 
     @overload
-    def transform(self, images: Tensor, *, batch_size: int = 64) -> Tensor: ...
+    def transform(self, images: ImageRows, *, batch_size: int = 64) -> Tensor: ...
     @overload
     def transform(self, images: np.ndarray, *, batch_size: int = 64) -> np.ndarray: ...
     def transform(
-        self, images: Tensor | np.ndarray, *, batch_size: int = 64
+        self, images: ImageRows | np.ndarray, *, batch_size: int = 64
     ) -> Tensor | np.ndarray:
         """Calibrate for inference: in evaluation mode, without gradients, batch by batch.
 
         Args:
-            images: ``[N, C, H, W]`` in [0, 1], on any device.
-            batch_size: Images on the calibrator's device at once; on a CPU it does not change a
-                pixel.
+            images: ``[N, C, H, W]`` float in [0, 1], on any device.
+            batch_size: Images searched for and mapped at once; on a CPU it does not change a pixel.
 
         Returns:
-            As ``images``: a tensor on its device, or a NumPy array.
+            float32, as ``images``: a tensor on its device, or a NumPy array.
+
+        Raises:
+            DataError: If images are not finite values in [0, 1] of the size of the fit.
+            ConfigError: If ``batch_size`` is below 1.
         """
-        given = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+        if batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size}: expected at least 1")
+        given = as_rows(images)
         training = self.training
         self.eval()
         try:
             with torch.no_grad():
-                parts = [self(part.to(self.device)) for part in given.split(batch_size)]
-                result = torch.cat([part.to(given.device) for part in parts])
+                results = []
+                for start in range(0, max(len(given), 1), batch_size):
+                    part = given[start : start + batch_size]
+                    results.append(self(part.to(self.device)).float().to(part.device))
         finally:
             self.train(training)
+        result = torch.cat(results)
         return result.numpy() if isinstance(images, np.ndarray) else result
 
     def fit_transform(self, images: Any, groups: Groups = None, **kwargs: Any) -> Any:
@@ -224,7 +232,7 @@ def load_calibrator(directory: str | Path) -> Calibrator:
         calibrator.prepare_for_state(state)
         # The file's own memory map becomes the state: a large bank is read as it is needed.
         calibrator.load_state_dict(state, assign=True)
-    except (RuntimeError, TypeError, KeyError) as error:
+    except (RuntimeError, TypeError, KeyError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise DataError(f"{directory}: weights and description do not match ({first})") from error
     return calibrator.eval()

@@ -1,10 +1,11 @@
 """Top-K search by structural similarity: exact, and fast with an exact re-rank.
 
 ``exact`` scores every pair over every window. ``fast`` scores every pair over a sparse grid of
-windows as batched matrix products, keeps the best 1.5 K candidates of each query, and ranks those
-by their exact scores: what it returns are exact scores, and what it can miss is a neighbour whose
-sparse rank lies beyond 1.5 K. Both stream over queries and bank in blocks: memory depends on the
-image size, not on the number of images, and the time grows linearly with the bank.
+windows as batched matrix products, keeps the best 1.5 K candidates of each query (at least K + 16),
+and ranks those by their exact scores: what it returns are exact scores, and what it can miss is a
+neighbour whose sparse rank lies beyond them. Both stream over queries and bank in blocks: memory
+depends on the image size, not on the number of images, and the time grows linearly with the bank.
+A block's moments are computed once for 64 queries, so that large calls cost least per query.
 """
 
 import math
@@ -20,12 +21,12 @@ from frerec.errors import ConfigError, DataError
 
 SearchMethod = Literal["exact", "fast"]
 SEARCH_METHODS: tuple[SearchMethod, ...] = ("exact", "fast")
-CANDIDATES = 1.5  # re-ranked candidates, as a multiple of K
+CANDIDATES, MORE = 1.5, 16  # re-ranked candidates: a multiple of K, and at least so many more
 STRIDE = 4  # largest step between the windows of the sparse grid
 GRID = 24  # windows along the shorter side that the sparse grid keeps at least
 QUERY_BLOCK = 64
-BLOCK_VALUES = 2**22  # pixels of a bank block, and three times as many moments
-PAIR_VALUES = {"cpu": 2**19, "cuda": 2**25}  # pixels of the pairs scored at once
+BLOCK_VALUES = {"cpu": 2**22, "cuda": 2**27}  # pixels of a bank block; its moments are 3 times more
+PAIR_VALUES = {"cpu": 2**19, "cuda": 2**26}  # pixels of the pairs scored at once
 
 
 @torch.no_grad()
@@ -62,8 +63,21 @@ def top_k_ssim(
         ConfigError: If k, exclude or method do not fit.
     """
     _check(queries, bank, k, exclude, method)
+    with torch.autocast(queries.device.type, enabled=False):  # half precision changes rankings
+        return _search(queries, bank, k, exclude=exclude, data_range=data_range, method=method)
+
+
+def _search(
+    queries: Tensor,
+    bank: ImageRows,
+    k: int,
+    *,
+    exclude: Tensor | None,
+    data_range: float,
+    method: SearchMethod,
+) -> tuple[Tensor, Tensor]:
     stride = sparse_stride(*queries.shape[-2:])
-    candidates = math.ceil(CANDIDATES * k)
+    candidates = max(math.ceil(CANDIDATES * k), k + MORE)
     sparse = method == "fast" and stride > 1 and candidates < len(bank)
     scores = [torch.zeros(0, k, device=queries.device)]
     indices = [torch.zeros(0, k, dtype=torch.long, device=queries.device)]
@@ -95,9 +109,14 @@ def _allowed(
     return ~exclude[start : start + count].to(device)
 
 
-def _blocks(rows: Tensor, bank: ImageRows, *, most: int) -> Iterator[Tensor]:
-    """These rows of the bank, some at a time, so many as their moments fit into memory."""
-    yield from rows.split(min(max(BLOCK_VALUES // math.prod(bank.shape[1:]), 8), most))
+def _blocks(rows: Tensor, bank: ImageRows, device: torch.device, *, most: int) -> Iterator[Tensor]:
+    """These rows of the bank, int64 on the CPU, so many at once as their moments fit into memory.
+
+    A GPU takes larger blocks, ``most`` or not: there the launches are what costs.
+    """
+    cpu = device.type == "cpu"
+    size = max(BLOCK_VALUES["cpu" if cpu else "cuda"] // math.prod(bank.shape[1:]), 8)
+    yield from rows.cpu().split(min(size, most) if cpu else size)
 
 
 def _scan(
@@ -111,10 +130,12 @@ def _scan(
 ) -> Tensor:
     """The ``count`` best bank images of each query by their sparse scores: int64 ``[Q, count]``."""
     scores = block.new_empty(len(block), len(bank))
-    for rows in _blocks(torch.arange(len(bank)), bank, most=128):
+    for rows in _blocks(torch.arange(len(bank)), bank, block.device, most=128):
         part = bank[rows].to(block.device, torch.float32)
-        scores[:, rows] = strided_scores(block, part, stride=stride, data_range=data_range)
-    return scores.masked_fill_(~allowed, -torch.inf).topk(count, dim=1).indices
+        found = strided_scores(block, part, stride=stride, data_range=data_range)
+        scores[:, int(rows[0]) : int(rows[-1]) + 1] = found
+    scores.masked_fill_(~allowed, -torch.inf)
+    return torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :count]
 
 
 def _exact_scores(block: Tensor, bank: ImageRows, wanted: Tensor, *, data_range: float) -> Tensor:
@@ -123,8 +144,9 @@ def _exact_scores(block: Tensor, bank: ImageRows, wanted: Tensor, *, data_range:
     scores = block.new_full(wanted.shape, -torch.inf)
     budget = PAIR_VALUES.get(block.device.type, PAIR_VALUES["cuda"])
     at_once = max(budget // math.prod(bank.shape[1:]), 1)
-    for rows in _blocks(wanted.any(0).nonzero().flatten(), bank, most=512):
+    for rows in _blocks(wanted.any(0).nonzero().flatten(), bank, block.device, most=512):
         y = Moments.of(bank[rows].to(block.device, torch.float32))
+        rows = rows.to(block.device)
         for query, member in _pairs(wanted[:, rows], at_once):
             found = pair_scores(x[query], y[member], data_range=data_range)
             scores[query, rows[member]] = found

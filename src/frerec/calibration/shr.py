@@ -215,10 +215,14 @@ class StatisticalHighFrequencyReplacement(Calibrator):
     def statistics(self, indices: Tensor) -> NeighbourStatistics:
         """Gaussians over the neighbours ``[B, K]`` of each image."""
         if self._tables is None:
-            self._tables = self._make_tables()
+            # Made in inference mode, they could take part in no later gradient.
+            with torch.inference_mode(False), torch.no_grad():
+                self._tables = self._make_tables()
         moments = [table.gather(indices) for table in self._tables]
         if self.granularity == "bin":
-            return NeighbourStatistics.across_neighbours(*moments[0], k=indices.shape[1])
+            return NeighbourStatistics.across_neighbours(
+                *moments[0], k=indices.shape[1], band=self.band()
+            )
         (mean, mean_spread), (deviation, deviation_spread) = moments
         return NeighbourStatistics(mean, deviation, mean_spread, deviation_spread)
 
@@ -226,8 +230,9 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         """The high band of the fitted size."""
         if self._band is None:
             height, width = self.bank.shape[-2:]
-            mask = high_frequency_mask(height, width, self.ratio, shape=self.mask)
-            self._band = HighBand(mask.to(self.bank.images.device), width, self.granularity)
+            with torch.inference_mode(False), torch.no_grad():
+                mask = high_frequency_mask(height, width, self.ratio, shape=self.mask)
+                self._band = HighBand(mask.to(self.bank.images.device), width, self.granularity)
         return self._band
 
     def _make_tables(self) -> list[MomentTable]:

@@ -40,7 +40,13 @@ def gaussian_filter(images: Tensor) -> Tensor:
         return _shifted_sum(_shifted_sum(images, -2), -1)
     kernel = images.new_tensor(gaussian_profile())
     planes = images.reshape(-1, 1, *images.shape[-2:])
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    ):
         planes = F.conv2d(planes, kernel.view(1, 1, -1, 1))
         planes = F.conv2d(planes, kernel.view(1, 1, 1, -1))
     return planes.reshape(*images.shape[:-2], *planes.shape[-2:])

@@ -66,7 +66,8 @@ class HighBand:
         else:
             step = 2.0 / min(height, width)  # one index step as a fraction of the Nyquist radius
             radius = frequency_radius(height, width).to(mask.device)[mask]
-            self.ring = torch.unique((radius / step).long(), return_inverse=True)[1]
+            # Exact multiples of a step belong to their own ring, whatever they were rounded to.
+            self.ring = torch.unique((radius / step + 1e-9).long(), return_inverse=True)[1]
         self.sets = int(self.ring.max()) + 1 if count else 0
 
     def set_moments(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,8 +102,10 @@ class HighBand:
         weight = self.weight / self.weight.sum()
         real = coefficients.real if coefficients.is_complex() else coefficients
         residual = coefficients - _band_sum(real * weight)
-        sigma = _band_sum(residual.abs().square() * weight).sqrt()
-        z = torch.where(sigma > FLAT, residual / sigma.clamp_min(FLAT), torch.zeros_like(residual))
+        variance = _band_sum(residual.abs().square() * weight)
+        # The root of a clamped variance: at 0 the root itself has no finite gradient.
+        sigma = variance.clamp_min(FLAT**2).sqrt()
+        z = torch.where(variance > FLAT**2, residual / sigma, torch.zeros_like(residual))
         if clip is None:
             return z
         return z * (clip / z.abs().clamp_min(clip))
@@ -131,13 +134,19 @@ class NeighbourStatistics:
     deviation_spread: Tensor
 
     @classmethod
-    def across_neighbours(cls, mean: Tensor, spread: Tensor, k: int) -> "NeighbourStatistics":
+    def across_neighbours(
+        cls, mean: Tensor, spread: Tensor, k: int, band: HighBand
+    ) -> "NeighbourStatistics":
         """For single bins.
 
         A neighbour has one coefficient a bin, so its own deviation does not exist: the deviation
-        is taken across the K neighbours, and varies as that of K draws does [ours].
+        is taken across the K neighbours, and varies as that of K Gaussian draws does [ours]: by
+        1 / sqrt(2 K) of itself for real numbers, by 1 / sqrt(4 K) for complex ones.
         """
-        return cls(mean, spread, spread, spread / (2 * k) ** 0.5)
+        degrees = torch.full_like(band.sign, 2.0)
+        if mean.is_complex():
+            degrees[band.sign != 0] = 4.0
+        return cls(mean, spread, spread, spread / (degrees * k).sqrt())
 
     def sample(self, noise: Tensor, band: HighBand, *, scale: float) -> tuple[Tensor, Tensor]:
         """Draw mu_hat and sigma_hat from the Gaussians, one pair for every set of bins.
