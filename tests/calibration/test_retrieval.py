@@ -8,7 +8,7 @@ from skimage.metrics import structural_similarity
 
 from fixtures import textured_images
 from frerec.calibration.retrieval import sparse_stride, top_k_ssim
-from frerec.calibration.similarity import strided_scores
+from frerec.calibration.similarity import Moments, pair_scores, strided_scores
 from frerec.errors import ConfigError, DataError
 
 
@@ -108,6 +108,17 @@ def test_sparse_scores_take_every_fourth_window_of_every_fourth_row() -> None:
             assert float(found[i, j]) == pytest.approx(full[5:-5:4, 5:-5:4].mean(), abs=2e-5)
 
 
+@pytest.mark.parametrize("stride", [1, 3, 4])
+def test_sparse_scores_of_pairs_are_those_of_matrix_products(stride: int) -> None:
+    shape = {"channels": 3, "height": 29, "width": 40}
+    queries, bank = textured_images(2, seed=1, **shape), textured_images(5, seed=2, **shape)
+    expected = strided_scores(queries, bank, stride=stride, data_range=1.0)
+    x, y = Moments.of(queries, stride=stride), Moments.of(bank, stride=stride)
+    for q in range(2):
+        found = pair_scores(x[slice(q, q + 1)], y, stride=stride, data_range=1.0)
+        torch.testing.assert_close(found, expected[q], atol=1e-5, rtol=0)
+
+
 def test_the_sparse_grid_keeps_enough_windows() -> None:
     assert sparse_stride(256, 300) == 4
     assert sparse_stride(128, 128) == 4
@@ -191,7 +202,8 @@ def test_mixed_precision_changes_no_ranking() -> None:
 
 @pytest.mark.parametrize("method", ["exact", "fast"])
 def test_a_query_does_not_depend_on_its_batch(method: str) -> None:
-    queries, bank = textured_images(37, seed=1), textured_images(150, seed=2)
+    shape = {"height": 60, "width": 64}
+    queries, bank = textured_images(37, seed=1, **shape), textured_images(150, seed=2, **shape)
     together = top_k_ssim(queries, bank, 20, method=method)
     for i in (0, 5, 36):
         alone = top_k_ssim(queries[i : i + 1], bank, 20, method=method)

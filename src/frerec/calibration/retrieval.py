@@ -25,6 +25,7 @@ CANDIDATES, MORE = 1.5, 16  # re-ranked candidates: a multiple of K, and at leas
 STRIDE = 4  # largest step between the windows of the sparse grid
 GRID = 24  # windows along the shorter side that the sparse grid keeps at least
 QUERY_BLOCK = 64
+FEW = 6  # below so many queries, cutting windows out of the bank costs more than it saves
 BLOCK_VALUES = {"cpu": 2**22, "cuda": 2**27}  # pixels of a bank block; its moments are 3 times more
 PAIR_VALUES = {"cpu": 2**19, "cuda": 2**26}  # pixels of the pairs scored at once
 
@@ -132,10 +133,22 @@ def _scan(
     scores = block.new_empty(len(block), len(bank))
     for rows in _blocks(torch.arange(len(bank)), bank, block.device, most=128):
         part = bank[rows].to(block.device, torch.float32)
-        found = strided_scores(block, part, stride=stride, data_range=data_range)
-        scores[:, int(rows[0]) : int(rows[-1]) + 1] = found
+        place = slice(int(rows[0]), int(rows[-1]) + 1)
+        scores[:, place] = _sparse_scores(block, part, stride=stride, data_range=data_range)
     scores.masked_fill_(~allowed, -torch.inf)
     return torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :count]
+
+
+def _sparse_scores(block: Tensor, part: Tensor, *, stride: int, data_range: float) -> Tensor:
+    """Scores over the sparse grid ``[Q, N]``: by matrix products, or pair by pair for a few."""
+    if len(block) >= FEW or block.device.type != "cpu":
+        return strided_scores(block, part, stride=stride, data_range=data_range)
+    x, y = Moments.of(block, stride=stride), Moments.of(part, stride=stride)
+    one_by_one = [
+        pair_scores(x[slice(q, q + 1)], y, stride=stride, data_range=data_range)
+        for q in range(len(block))
+    ]
+    return torch.stack(one_by_one)
 
 
 def _exact_scores(block: Tensor, bank: ImageRows, wanted: Tensor, *, data_range: float) -> Tensor:
