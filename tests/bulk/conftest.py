@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from fixtures import textured_images, write_tree
-from frerec.calibration import StatisticalHighFrequencyReplacement
+from frerec.calibration import FreRec, StatisticalHighFrequencyReplacement
 from frerec.cli import main
 
 Calibrate = Callable[..., int]
+RECORDS = ("frerec.json", "frerec.parquet")
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SHR of 24 grey images of 32 x 32 pixels."""
     folder = tmp_path_factory.mktemp("model") / "shr"
     StatisticalHighFrequencyReplacement(neighbours=4).fit(textured_images(24, seed=1)).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FreRec of 24 grey images of 32 x 32 pixels, whose RHM had three steps."""
+    folder = tmp_path_factory.mktemp("network") / "frerec"
+    training = {"steps": 3, "batch_size": 2, "eval_every": 3, "accelerator": "cpu"}
+    calibrator = FreRec(shr={"neighbours": 4}, training=training)
+    calibrator.fit(textured_images(24, seed=1)).save(folder)
     return folder
 
 
@@ -55,10 +66,10 @@ def failure(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def tree() -> Callable[[Path], dict[str, bytes]]:
-    """All files below a folder with their bytes, but the record."""
+    """All files below a folder with their bytes, but our records of them."""
 
     def read(folder: Path) -> dict[str, bytes]:
-        files = [p for p in folder.rglob("*") if p.is_file() and p.name != "frerec.json"]
+        files = [p for p in folder.rglob("*") if p.is_file() and p.name not in RECORDS]
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
     return read

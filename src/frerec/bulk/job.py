@@ -4,23 +4,24 @@ import hashlib
 import logging
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from frerec.bulk.images import Failure, Group, Shape
 from frerec.bulk.plan import Plan
-from frerec.calibration import Calibrator, load_calibrator
+from frerec.calibration import Calibrator, FreRec, load_calibrator
 from frerec.calibration.base import CONFIG_FILE, WEIGHTS_FILE
+from frerec.calibration.rhm import INFERENCE
 from frerec.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
-PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+FULL = "32-true"
+"""The precision of everything but a network."""
+
 _SHOWN = 10  # skipped images that are logged one by one
 
 
@@ -32,13 +33,14 @@ class Job:
         model: Folder of the calibrator; every process loads it from there.
         shape: Of the images that it takes.
         plan: The rows that are missing in the output.
-        output: The output folder.
+        output: The folder that the images are written below.
         batch_size: Images at once.
         num_workers: Processes that read beside an engine's own.
         bits: Of the PNG files, 8 or 16.
         on_error: ``raise`` or ``skip``.
         device: ``cpu`` or ``cuda``; ``auto`` until an engine has resolved it.
-        precision: One of :data:`PRECISIONS`; the calibrators keep their FFTs in float32.
+        precision: Of the calibrator's network, as RHM's ``inference_precision``; all else is
+            computed in float32.
     """
 
     model: Path
@@ -52,14 +54,12 @@ class Job:
     device: str
     precision: str
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        """The context that this precision computes in."""
-        dtype = PRECISIONS[self.precision]
-        return nullcontext() if dtype is None else torch.autocast(self.device, dtype=dtype)
-
-    def load(self) -> Calibrator:
-        """The calibrator, on its device."""
-        return load_calibrator(self.model).to(torch.device(self.device))
+    def load(self, device: torch.device | None = None) -> Calibrator:
+        """The calibrator on its device, or on another, to be used with this precision."""
+        calibrator = load_calibrator(self.model)
+        if isinstance(calibrator, FreRec):
+            calibrator.use(inference_precision=self.precision)
+        return calibrator.to(torch.device(self.device) if device is None else device)
 
     def calibrate(self, calibrator: Calibrator, group: Group) -> Tensor:
         """A group's images through the calibrator, float32 on the CPU."""
@@ -102,35 +102,26 @@ def fingerprint(model: Path) -> str:
     return digest.hexdigest()
 
 
-def check_device(name: str) -> str:
-    """The name itself.
-
-    Raises:
-        ConfigError: If it is none of ``auto``, ``cpu`` and ``cuda``.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device={name}: expected auto, cpu or cuda")
-    return name
-
-
-def resolve_device(name: str) -> str:
-    """``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises:
-        ConfigError: For another name, or where there is no CUDA device.
-    """
-    if check_device(name) == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: no CUDA device here; give device=cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
-
-
 def check_precision(name: str, device: str) -> None:
     """Refuse a precision that is unknown or that the device does not compute in.
 
     Raises:
         ConfigError: Names the key.
     """
-    if name not in PRECISIONS:
-        raise ConfigError(f"precision={name}: expected one of {', '.join(PRECISIONS)}")
+    if name not in INFERENCE:
+        raise ConfigError(f"precision={name}: expected one of {', '.join(INFERENCE)}")
     if name == "16-mixed" and device == "cpu":
         raise ConfigError("precision=16-mixed: needs a GPU; give bf16-mixed or 32-true")
+
+
+def check_network(calibrator: Calibrator, precision: str) -> None:
+    """Refuse another precision than float32 for a calibrator without a network.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    if precision != FULL and not isinstance(calibrator, FreRec):
+        raise ConfigError(
+            f"precision={precision}: the calibrator {calibrator.name} has no network, and computes"
+            f" in float32 alone; give precision={FULL}"
+        )

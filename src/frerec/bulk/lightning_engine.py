@@ -30,7 +30,7 @@ from frerec.bulk.images import Batch, Failure, loader
 from frerec.bulk.job import Failures, Job, progress_shown
 from frerec.bulk.plan import Plan
 from frerec.bulk.png import PngWriter
-from frerec.calibration import Calibrator, load_calibrator
+from frerec.calibration import Calibrator
 from frerec.errors import ConfigError, DataError, FrerecError
 from frerec.training_tools import write_json
 
@@ -70,7 +70,6 @@ def run(job: Job, *, devices: int) -> list[Failure]:
             accelerator="gpu" if job.device == "cuda" else "cpu",
             devices=devices,
             strategy="auto" if devices == 1 else _Spawned(start_method="spawn"),
-            precision=job.precision,  # type: ignore[arg-type]
             logger=False,
             callbacks=[_Writer(job, folder)],
             enable_checkpointing=False,
@@ -118,7 +117,7 @@ class _Calibration(pl.LightningModule):
     def on_predict_start(self) -> None:
         """Load the model, in the process and on the device that use it."""
         device = self.trainer.strategy.root_device
-        self._held[:] = [load_calibrator(self.job.model).to(device)]
+        self._held[:] = [self.job.load(device)]
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """This process's rows, in batches."""

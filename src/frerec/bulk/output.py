@@ -1,85 +1,114 @@
 """The output folder: whose images are there, what a killed run left, what the end writes."""
 
-import csv
 import json
 import os
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
+from frerec.bulk import replacing
+from frerec.bulk.files import STAGING, list_images, write_csv
 from frerec.bulk.images import Failure
+from frerec.bulk.ledger import among, compare, entries, read_ledger, replaced, write_ledger
 from frerec.bulk.plan import Plan
-from frerec.errors import ConfigError, DataError
+from frerec.bulk.stamps import source_stamps, stamp_of
+from frerec.errors import ConfigError
 from frerec.training_tools import write_json
 
 RECORD = "frerec.json"  # which model the images went through
 LABELS = "labels.csv"
 SKIPPED = "skipped.csv"
-_PARTIAL = re.compile(
-    r"\.png\.[0-9a-f]{8}\.partial$|^(frerec\.json|(labels|skipped)\.csv)\..*\.partial$"
-)
 _PATIENCE = 10.0  # seconds; the readers of a killed run take some to notice
 
 
 class Output:
     """A folder of calibrated images, resumed or new.
 
+    An image that is there is taken for done where it was made with this record and of the source
+    that the plan names, unchanged since; the table ``frerec.parquet`` says of what each was made.
+
     Attributes:
         folder: Where it is.
-        there: How many of the plan's images it had already.
-        todo: The rows that are missing.
+        work: Where the images of :attr:`todo` are to be written: the folder itself or, where some
+            replace others, one in it.
+        there: How many of the plan's images need not be made.
+        todo: The rows that are to be made.
     """
 
     def __init__(
         self, folder: Path, plan: Plan, record: dict[str, Any], *, overwrite: bool
     ) -> None:
-        """Open it; nothing of another model or of anybody else is overwritten unasked.
+        """Open it; nothing of another model, source or of anybody else is overwritten unasked.
+
+        Args:
+            folder: The output.
+            plan: What is to be there in the end.
+            record: The model and the settings, by which the pixels differ.
+            overwrite: Make images again that are there and differ in what they were made of.
 
         Raises:
-            ConfigError: If it is a file, or holds PNG files that were not made with this record.
+            ConfigError: If it is a file, or holds images that differ (unless ``overwrite``).
         """
         self.folder, self._plan, self._record = folder, plan, record
-        path = folder / RECORD
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"output={folder}: is a file; give a folder")
-        same = path.is_file() and _read_record(path) == record
-        if not same and not overwrite:
-            foreign = next((name for name in _files(folder) if name.endswith(".png")), None)
-            if foreign is not None:
-                how = ", ".join(f"{k}={v}" for k, v in record.items() if k != "model")
-                raise ConfigError(
-                    f"{folder / foreign}: exists and was not made by this model with {how};"
-                    " give overwrite=true or another output="
-                )
+        replacing.finish(folder)
+        wanted = entries(
+            plan.table["target"], stamp_of(sorted(record.items())), source_stamps(plan)
+        )
+        ledger = read_ledger(folder)
+        images = list(list_images(folder))
+        there = among(wanted["target"], images)
+        settings, source = compare(ledger, wanted)
+        done = pc.and_(there, pc.and_(settings, source))
+        differs = pc.and_(there, pc.invert(done))
+        if not overwrite:
+            self._refuse(images, differs, settings)
         folder.mkdir(parents=True, exist_ok=True)
-        # While images are being replaced, those that are there are of unknown origin.
-        write_json(path, {"replacing": record} if overwrite else record)
-        done = list(self._finished())
-        self.todo = plan if overwrite else plan.without(done)
+        for _ in list_images(folder, tidy=True):
+            pass
+        self._replaces = bool(pc.any(differs).as_py())
+        missing = wanted.filter(pc.invert(done))
+        if self._replaces:
+            made = replacing.waiting(folder, missing)
+            replacing.begin(folder, missing)
+            done = pc.or_(done, among(wanted["target"], made["target"]))
+            self.work = folder / STAGING
+        else:
+            write_json(folder / RECORD, record)
+            write_ledger(folder, replaced(ledger, missing))
+            self.work = folder
+        self.todo = Plan(plan.root, plan.table.filter(pc.invert(done)), plan.notes)
         self.there = len(plan) - len(self.todo)
 
     def close(self, failures: Sequence[Failure]) -> None:
-        """Write the record, the skipped images and the labels of the others.
+        """Put new images in the place of old ones; write the skipped ones and the others' labels.
 
         What a killed actor left half written goes too: its successor did the image again.
 
         Args:
-            failures: Rows of :attr:`todo` that have no output.
+            failures: Rows of :attr:`todo` that have no output. Where they have an older one, that
+                stays.
         """
-        for _ in self._finished():
-            pass
         skipped = {self.todo.target(f.row) for f in failures}
-        _write_table(
+        if self._replaces:
+            replacing.commit(self.folder, self._record, skipped)
+        else:
+            replacing.discard(self.folder)  # of a replacement that was given up
+        for _ in list_images(self.folder, tidy=True):
+            pass
+        write_csv(
             self.folder / SKIPPED,
             ("image", "reason"),
             ((self.todo.source(f.row), f.reason) for f in failures),
             wanted=bool(failures),
         )
         targets, labels = self._plan.table["target"], self._plan.table["label"]
-        _write_table(
+        write_csv(
             self.folder / LABELS,
             ("image", "label"),
             (
@@ -89,15 +118,25 @@ class Output:
             ),
             wanted=self._plan.has_labels(),
         )
-        write_json(self.folder / RECORD, self._record)
 
-    def _finished(self) -> Iterator[str]:
-        """Names of the PNG files; temporary ones are removed on the way."""
-        for name in _files(self.folder):
-            if _PARTIAL.search(name.rpartition("/")[2]):
-                (self.folder / name).unlink(missing_ok=True)
-            elif name.endswith(".png"):
-                yield name
+    def _refuse(self, images: Sequence[str], differs: Any, same_settings: Any) -> None:
+        """Refuse what is there and is not what this run would write."""
+        row = pc.index(differs, True).as_py()
+        if row >= 0 and same_settings[row].as_py():
+            raise ConfigError(
+                f"{self.folder / self._plan.target(row)}: was made of another"
+                f" {self._plan.source(row)} than is in the input now; give overwrite=true to make"
+                " such images again, or another output="
+            )
+        foreign = self._plan.target(row) if row >= 0 else None
+        if foreign is None and _read_record(self.folder / RECORD) != self._record:
+            foreign = next(iter(images), None)
+        if foreign is not None:
+            how = ", ".join(f"{k}={v}" for k, v in self._record.items() if k != "model")
+            raise ConfigError(
+                f"{self.folder / foreign}: exists and was not made by this model with {how};"
+                " give overwrite=true or another output="
+            )
 
 
 @contextmanager
@@ -139,42 +178,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Posix paths of all files below a folder, hidden ones too; links to folders are followed."""
-    seen: set[str] = set()
-    for place, inner, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            inner.clear()
-            continue
-        seen.add(real)
-        inner.sort()
-        relative = Path(place).relative_to(folder).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        yield from (prefix + name for name in sorted(files))
-
-
 def _read_record(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
-    except ValueError:
+    except (OSError, ValueError):
         return None  # not ours, or damaged: then nothing there is known to be this model's
-
-
-def _write_table(
-    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, wanted: bool
-) -> None:
-    """A CSV file under a temporary name, then renamed; none at all where it is not wanted."""
-    if not wanted:
-        path.unlink(missing_ok=True)
-        return
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(f"{path}: cannot be written ({error.strerror}); free space") from None

@@ -20,7 +20,7 @@ def run(job: Job) -> list[Failure]:
     bar = tqdm(total=len(job.plan), desc="calibrating", unit="image", disable=not progress_shown())
     try:
         reading = iter(batches)  # readers are forked before the writer's threads begin
-        with bar, PngWriter(job.output, bits=job.bits) as writer, job.autocast():
+        with bar, PngWriter(job.output, bits=job.bits) as writer:
             for batch in reading:
                 failures.add(batch.failures)
                 for group in batch.groups:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-from omegaconf import DictConfig
 from tqdm import tqdm
 
 from frerec.bulk.images import Failure
@@ -50,27 +49,6 @@ class RaySettings:
     num_gpus: float | None = None
     num_cpus: float = 1
     read_apart: bool | None = None
-
-
-def settings_of(config: DictConfig) -> RaySettings:
-    """The settings from the command line, checked.
-
-    Raises:
-        ConfigError: Names the key.
-    """
-    actors = _number(config, "actors", least=1)
-    if actors is not None and actors != int(actors):
-        raise ConfigError(f"ray.actors={config.actors}: expected auto or a whole number")
-    if config.read_apart not in ("auto", True, False):
-        raise ConfigError(f"ray.read_apart={config.read_apart}: expected auto, true or false")
-    num_cpus = _number(config, "num_cpus", least=0)
-    return RaySettings(
-        address=None if config.address is None else str(config.address),
-        actors=None if actors is None else int(actors),
-        num_gpus=_number(config, "num_gpus", least=0),
-        num_cpus=1 if num_cpus is None else num_cpus,
-        read_apart=None if config.read_apart == "auto" else config.read_apart,
-    )
 
 
 def import_ray() -> Any:
@@ -224,20 +202,6 @@ def _connect(ray: Any, address: str | None) -> None:
             f"ray.address={shown}: no session there ({_last_line(error)}); start one with"
             " `ray start --head`, or give ray.address=null"
         ) from error
-
-
-def _number(config: DictConfig, key: str, *, least: float) -> float | None:
-    """A number from text, None for ``auto``."""
-    text = str(config[key])
-    if text == "auto":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not value >= least or value == float("inf"):
-        raise ConfigError(f"ray.{key}={text}: expected auto or a number of at least {least:g}")
-    return value
 
 
 def _last_line(error: BaseException) -> str:

@@ -57,7 +57,7 @@ class CalibratePixels:
         for failure in batch.failures:
             reasons[failure.row] = failure.reason
         try:
-            with PngWriter(self.job.output, bits=self.job.bits) as writer, self.job.autocast():
+            with PngWriter(self.job.output, bits=self.job.bits) as writer:
                 for group in batch.groups:
                     results = self.job.calibrate(self.calibrator, group)
                     for row, result in zip(group.rows, results, strict=True):

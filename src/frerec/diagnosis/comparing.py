@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from frerec.diagnosis.measuring import EPS, HIGH_BAND, Spectra
+from frerec.calibration.reconstruction import HIGH_BAND
+from frerec.diagnosis.measuring import EPS, Spectra
 from frerec.evaluation.bootstrap import Interval, Weights, auc_interval, interval
 from frerec.evaluation.spectral_detector import DETECTORS, held_out_scores, too_few
 from frerec.spectral.distance import distance_of_mean_power

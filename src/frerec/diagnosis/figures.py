@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from frerec.diagnosis.measuring import HIGH_BAND, Spectra
+from frerec.calibration.reconstruction import HIGH_BAND
+from frerec.diagnosis.measuring import Spectra
 from frerec.diagnosis.pairs import LIMIT, pairs_figure
 from frerec.diagnosis.planes import planes_figure
 from frerec.diagnosis.sets import Measured

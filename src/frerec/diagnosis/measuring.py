@@ -12,7 +12,6 @@ from frerec.spectral import radial_log_power, radial_power, ring_radius
 
 DB_PER_NEPER = 10 / math.log(10)
 EPS = 1e-12  # added to a power before its logarithm, as in radial_log_power: -120 dB at least
-HIGH_BAND = 0.5  # from this fraction of the Nyquist radius on, a frequency is high
 
 
 @dataclass(frozen=True)

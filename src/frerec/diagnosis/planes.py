@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
 
-from frerec.diagnosis.measuring import HIGH_BAND, Spectra
+from frerec.calibration.reconstruction import HIGH_BAND
+from frerec.diagnosis.measuring import Spectra
 from frerec.report.style import Theme
 
 POWER_MAP, DIFFERENCE_MAP = "cividis", "RdBu_r"  # both safe for colour-blind readers

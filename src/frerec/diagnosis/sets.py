@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from frerec.calibration import Calibrator
 from frerec.calibration.bank import RealBank, content_keys
+from frerec.data.components import connected
 from frerec.diagnosis.images import Files, Reading, read_batches
 from frerec.diagnosis.measuring import Spectra, SpectraMeter
 from frerec.errors import DataError
@@ -153,9 +154,6 @@ def join_groups(
     Returns:
         int64 ``[N + M]``, equal within a group, and in words where the groups are from.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     count = len(real) + len(synthetic)
     own = [f"image {k}" for k in range(count)]
     source = "every image by itself"
@@ -169,8 +167,4 @@ def join_groups(
     keys = [f"content {key}" for part in (real, synthetic) for key in part.keys.tolist()]
     codes = {name: count + k for k, name in enumerate(dict.fromkeys(own + keys))}
     edges = [(k, codes[name]) for names in (own, keys) for k, name in enumerate(names)]
-    rows, columns = np.array(edges).T
-    total = count + len(codes)
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(total, total))
-    _, component = connected_components(graph, directed=False)
-    return component[:count].astype(np.int64), source
+    return connected(np.array(edges), count + len(codes))[:count], source

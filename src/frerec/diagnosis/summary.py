@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frerec.calibration.reconstruction import HIGH_BAND
 from frerec.diagnosis.comparing import detectors, distances, halves
-from frerec.diagnosis.measuring import HIGH_BAND, Spectra
+from frerec.diagnosis.measuring import Spectra
 from frerec.diagnosis.sets import Measured
 from frerec.evaluation.bootstrap import DRAWS, group_weights
 

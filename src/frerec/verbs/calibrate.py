@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from frerec.bulk import plain
 from frerec.bulk.images import Failure
-from frerec.bulk.job import Job, check_device, check_precision, fingerprint, resolve_device
+from frerec.bulk.job import FULL, Job, check_network, check_precision, fingerprint
 from frerec.bulk.output import Output, sole_writer
 from frerec.bulk.plan import Plan
 from frerec.bulk.png import check_bits
@@ -16,6 +16,7 @@ from frerec.bulk.sources import plan_input
 from frerec.calibration import load_calibrator
 from frerec.config import compose_config, require
 from frerec.errors import ConfigError
+from frerec.verbs.devices import check_device, resolve_device
 from frerec.verbs.folders import refuse_around, refuse_inside
 
 log = logging.getLogger(__name__)
@@ -40,16 +41,21 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     plan = plan_input(source, output)
     for note in plan.notes:
         log.warning("%s", note)
-    shape = load_calibrator(model).input_shape
+    calibrator = load_calibrator(model)
+    check_network(calibrator, config.precision)
+    shape = calibrator.input_shape
+    del calibrator
     check_bits(config.bits, None if shape is None else shape[0])
     engine = _engine(config, device)
     record = {"model": fingerprint(model), "bits": config.bits}
-    if config.precision != "32-true":
+    if config.precision != FULL:
         record["precision"] = config.precision
     with sole_writer(output):
         opened = Output(output, plan, record, overwrite=config.overwrite)
         failures = (
-            engine(_job(config, model, shape, opened.todo, output, device)) if opened.todo else []
+            engine(_job(config, model, shape, opened.todo, opened.work, device))
+            if opened.todo
+            else []
         )
         opened.close(failures)
     print(
@@ -64,14 +70,14 @@ def _job(
     model: Path,
     shape: tuple[int, int, int] | None,
     plan: Plan,
-    output: Path,
+    work: Path,
     device: str,
 ) -> Job:
     return Job(
         model=model.absolute(),
         shape=shape,
         plan=plan,
-        output=output.absolute(),
+        output=work.absolute(),
         batch_size=config.batch_size,
         num_workers=config.num_workers,
         bits=config.bits,
@@ -113,8 +119,9 @@ def _engine(config: DictConfig, device: str) -> Engine:
         return lambda job: lightning_engine.run(job, devices=devices)
     if config.engine == "ray":
         from frerec.bulk import ray_engine
+        from frerec.verbs.ray_settings import ray_settings
 
-        settings = ray_engine.settings_of(config.ray)
+        settings = ray_settings(config.ray)
         ray_engine.import_ray()
         return lambda job: ray_engine.run(job, settings)
     return plain.run

@@ -19,6 +19,7 @@ from frerec.diagnosis import Diagnosis, Settings, diagnose, write_diagnosis
 from frerec.diagnosis.page import COLUMNS, DETECTOR_COLUMNS, detector_table, distance_rows
 from frerec.diagnosis.run import NUMBERS, PAGE, is_ours
 from frerec.errors import ConfigError
+from frerec.verbs.devices import resolve_device
 from frerec.verbs.folders import put_in_place, refuse_around, refuse_inside
 
 _SHORT = {
@@ -34,10 +35,9 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     config = compose_config(config_name, overrides)
     require(config, "real", "a folder or zip of real images")
     require(config, "synthetic", "a folder or zip of a generator's images")
-    out = Path(require(config, "out", "the folder for the diagnosis"))
-    out = _checked_out(out, config)
+    out = _checked_out(Path(require(config, "out", "the folder for the diagnosis")), config)
     settings = _settings(config)
-    device = _device(str(config.device))
+    device = torch.device(resolve_device(str(config.device)))
     calibrator: Calibrator | None = None
     if settings.model is not None:
         calibrator = load_calibrator(Path(settings.model)).to(device)
@@ -120,11 +120,3 @@ def _checked_out(out: Path, config: DictConfig) -> Path:
 
 def _posix(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device={name}: expected auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: no CUDA device here; give device=cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
