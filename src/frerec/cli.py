@@ -139,6 +139,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("FREREC_DEBUG"):
             raise
         return _fail(" ".join(str(error).split()))
+    except (ImportError, RuntimeError, MemoryError) as error:
+        if os.environ.get("FREREC_DEBUG"):
+            raise
+        line = " ".join(str(error).split())[:300]
+        return _fail(f"{type(error).__name__}: {line}; FREREC_DEBUG=1 shows where", status=1)
+    except SystemExit as stop:  # Lightning's, after a SIGTERM: without a status of its own
+        if stop.code not in (None, 0):
+            raise
+        return _fail("terminated; run the same command again to go on", status=143)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on", status=130)
 

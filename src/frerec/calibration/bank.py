@@ -66,6 +66,8 @@ class RealBank(nn.Module):
     def allocate_for(self, state: dict[str, Tensor], prefix: str = "bank.") -> None:
         """Empty buffers of the size that ``state`` holds under ``prefix``."""
         images = state[prefix + "images"]
+        if images.dtype not in (torch.uint8, torch.int16) or images.ndim != 4:
+            raise ValueError(f"{prefix}images is {images.dtype} {tuple(images.shape)}")
         channels, height, width = images.shape[1:]
         self.allocate(
             count=len(images),

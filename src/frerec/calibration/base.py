@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self, overload
 
@@ -48,6 +49,7 @@ class Calibrator(HubMixin, nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.report: dict[str, Any] = {}
+        self._unfinished = False
 
     def fit(
         self,
@@ -89,6 +91,8 @@ class Calibrator(HubMixin, nn.Module, ABC):
                     f"synthetic images of shape {tuple(others.shape[1:])}: the real ones have "
                     f"{tuple(rows.shape[1:])}; resize or convert them first"
                 )
+        self.report = {}
+        self._unfinished = True  # until the end: half a fit must not be used
         self._fit(
             rows,
             codes,
@@ -96,6 +100,7 @@ class Calibrator(HubMixin, nn.Module, ABC):
             directory=None if directory is None else Path(directory),
             progress=progress,
         )
+        self._unfinished = False
         return self.eval()
 
     @abstractmethod
@@ -136,6 +141,7 @@ class Calibrator(HubMixin, nn.Module, ABC):
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size}: expected at least 1")
+        self._check_finished()
         given = as_rows(images)
         training = self.training
         self.eval()
@@ -144,7 +150,8 @@ class Calibrator(HubMixin, nn.Module, ABC):
                 results = []
                 for start in range(0, max(len(given), 1), batch_size):
                     part = given[start : start + batch_size]
-                    results.append(self(part.to(self.device)).float().to(part.device))
+                    mapped = self(part.to(self.device).contiguous())
+                    results.append(mapped.float().to(part.device))
         finally:
             self.train(training)
         result = torch.cat(results)
@@ -174,8 +181,16 @@ class Calibrator(HubMixin, nn.Module, ABC):
         """Make room for buffers whose size is known only after a fit, before a state is loaded."""
 
     def save(self, directory: str | Path) -> None:
-        """Write ``calibrator.json`` and ``calibrator.safetensors`` into ``directory``."""
+        """Write ``calibrator.json`` and ``calibrator.safetensors`` into ``directory``.
+
+        Raises:
+            ConfigError: If the last fit did not finish.
+            DataError: If ``directory`` is a file.
+        """
+        self._check_finished()
         directory = Path(directory)
+        if directory.is_file():
+            raise DataError(f"{directory}: is a file; expected a folder for the model")
         directory.mkdir(parents=True, exist_ok=True)
         state = {key: value.contiguous() for key, value in self.state_dict().items()}
         weights = directory / (WEIGHTS_FILE + ".partial")
@@ -185,6 +200,22 @@ class Calibrator(HubMixin, nn.Module, ABC):
         partial = directory / (CONFIG_FILE + ".partial")
         partial.write_text(json.dumps(text, indent=2, sort_keys=True) + "\n")
         partial.replace(directory / CONFIG_FILE)  # last: its presence says the model is whole
+
+    def half(self) -> Self:
+        """Not to be had: images and spectra need float32.
+
+        Raises:
+            ConfigError: Always; RHM's network has ``inference_precision``.
+        """
+        raise ConfigError(
+            "a calibrator computes in float32; RHM takes rhm.inference_precision=bf16-mixed"
+        )
+
+    double = bfloat16 = half
+
+    def _check_finished(self) -> None:
+        if self._unfinished:
+            raise ConfigError("the calibrator's last fit did not finish: call fit again")
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
@@ -216,8 +247,12 @@ def load_calibrator(directory: str | Path) -> Calibrator:
     try:
         text = json.loads(config_path.read_text())
         kind, version, config = text["calibrator"], text["format"], text["config"]
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(kind, str) or not isinstance(config, dict):
+            raise TypeError("calibrator is no name, or config no mapping")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{config_path}: not a calibrator's description ({error})") from error
+    if kind not in Calibrator._registry:  # not imported before, because it needs Lightning
+        import_module("frerec.calibration.frerec")
     if version != FORMAT_VERSION or kind not in Calibrator._registry:
         raise DataError(
             f"{config_path}: calibrator {kind!r} of format {version}: this version reads "
@@ -231,10 +266,13 @@ def load_calibrator(directory: str | Path) -> Calibrator:
         calibrator = Calibrator._registry[kind](**config)
         calibrator.prepare_for_state(state)
         # The file's own memory map becomes the state: a large bank is read as it is needed.
+        for key, own in calibrator.state_dict().items():
+            if key in state and state[key].dtype != own.dtype:
+                raise ValueError(f"{key} is {state[key].dtype}, expected {own.dtype}")
         calibrator.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, KeyError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"{directory}: weights and description do not match ({first})") from error
+        reason = " ".join(" ".join(str(error).splitlines()[:2]).split())
+        raise DataError(f"{directory}: weights and description do not match ({reason})") from error
     return calibrator.eval()
 
 
@@ -246,8 +284,13 @@ def group_codes(groups: Groups, count: int) -> Tensor:
     """
     if groups is None:
         return torch.arange(count)
-    names = groups.tolist() if isinstance(groups, Tensor | np.ndarray) else list(groups)
+    names = groups.tolist() if isinstance(groups, Tensor | np.ndarray) else groups
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise ConfigError(f"groups={groups!r}: expected one number or id for each image")
     if len(names) != count:
         raise ConfigError(f"groups: {len(names)} given for {count} images")
+    for name in names:
+        if not isinstance(name, str | int | float) or name != name:
+            raise ConfigError(f"groups: {name!r} is no patient; expected numbers or ids")
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     return torch.tensor([codes[name] for name in names], dtype=torch.long)

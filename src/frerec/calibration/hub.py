@@ -69,6 +69,8 @@ class HubMixin:
                     f"revision={revision}: {name_or_path} is a folder, which has none"
                 )
             return cls.load(folder)
+        if folder.is_file():
+            raise ConfigError(f"{name_or_path}: is a file; expected the folder that holds it")
         repository = _repository(name_or_path)
         fetched = fetch(
             repository,

@@ -49,9 +49,22 @@ class Selection:
         return self.images[self.rows[rows]]
 
 
-def as_rows(images: ImageRows | np.ndarray) -> ImageRows:
-    """A NumPy array as a tensor; anything else as it is."""
-    return torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+def as_rows(images: Any) -> ImageRows:
+    """A NumPy array of any layout and byte order as a tensor; other images as they are.
+
+    Raises:
+        DataError: For what does not hand out images, such as a list.
+    """
+    if isinstance(images, np.ndarray):
+        native = images.dtype.newbyteorder("=")
+        return torch.from_numpy(np.ascontiguousarray(images, dtype=native))
+    if not (hasattr(images, "shape") and hasattr(images, "__getitem__")):
+        raise DataError(
+            f"images of type {type(images).__name__}: expected a tensor or an array [N, C, H, W];"
+            " torch.stack makes one of a list"
+        )
+    rows: ImageRows = images
+    return rows
 
 
 def chunks(images: ImageRows, size: int = CHUNK) -> Iterator[Tensor]:

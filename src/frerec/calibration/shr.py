@@ -133,13 +133,14 @@ class StatisticalHighFrequencyReplacement(Calibrator):
         progress: bool = False,  # noqa: ARG002
     ) -> None:
         """Keep the real images, at least 10, as the bank of neighbours."""
-        self.bank.fill(images, groups, size=self.bank_size, seed=self.seed)
-        self._forget()
-        if len(self.bank) < 2 * POOL_PER_NEIGHBOUR:
+        count = min(len(images), self.bank_size or len(images))
+        if count < 2 * POOL_PER_NEIGHBOUR:
             raise ConfigError(
-                f"SHR needs at least {2 * POOL_PER_NEIGHBOUR} real images, got {len(self.bank)}: "
+                f"SHR needs at least {2 * POOL_PER_NEIGHBOUR} real images, got {count}: "
                 "give more images to fit"
             )
+        self.bank.fill(images, groups, size=self.bank_size, seed=self.seed)
+        self._forget()
         if self.effective_neighbours < self.neighbours:
             log.warning(
                 "SHR: neighbours=%d reduced to %d, a fifth of the pool of %d real images",

@@ -11,7 +11,7 @@ Means and variances belong to one image (:class:`Moments`); only g * (x y) belon
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +56,7 @@ def gaussian_filter(images: Tensor, *, stride: int = 1) -> Tensor:
 def _shifted_sum(images: Tensor, dim: int, stride: int) -> Tensor:
     profile = gaussian_profile()
     size = images.shape[dim] - WINDOW + 1
-    every = (..., slice(None, None, stride), *[slice(None)] * (-1 - dim))
+    every: Any = (..., slice(None, None, stride), *[slice(None)] * (-1 - dim))
     total = images.narrow(dim, 0, size)[every] * profile[0]
     for shift in range(1, WINDOW):
         total.add_(images.narrow(dim, shift, size)[every], alpha=profile[shift])
