@@ -244,3 +244,32 @@ def test_output_input_and_model_may_not_lie_in_one_another(
     for source, output, expected in cases:
         assert calibrate(source, output, "overwrite=true") == 2
         assert expected in failure()
+
+
+def test_a_header_that_tells_of_more_than_there_is_is_refused_at_once(
+    calibrate: Calibrate, tmp_path: Path, failure: Failure
+) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 32, 32)}
+    )
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("arr_0.npy", header.getvalue() + levels(3).tobytes())
+    assert calibrate(tmp_path / "set.npz", tmp_path / "out") == 2
+    assert "truncated or damaged" in failure()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_cannot_take_the_place_of_our_own_files(
+    calibrate: Calibrate, tmp_path: Path, failure: Failure
+) -> None:
+    write_tree(tmp_path / "in", textured_images(2), ["labels.csv/a.png", "b/b.png"])
+    assert calibrate(tmp_path / "in", tmp_path / "out") == 2
+    assert "labels.csv" in failure()
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_but_unreadable_images_is_no_success(calibrate: Calibrate, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"no image")
+    assert calibrate(tmp_path / "in", tmp_path / "out", "on_error=skip") == 2

@@ -101,7 +101,7 @@ def test_the_first_skipped_images_are_logged_and_the_rest_only_listed(
     calibrate: Calibrate, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_tree(tmp_path / "in", textured_images(14, width=40), [f"{k}.png" for k in range(14)])
-    assert calibrate(tmp_path / "in", tmp_path / "out", "on_error=skip") == 0
+    assert calibrate(tmp_path / "in", tmp_path / "out", "on_error=skip") == 2
     logged = [r for r in caplog.records if r.getMessage().startswith("skipped: ")]
     assert len(logged) == 10
     assert "skipped.csv" in caplog.text

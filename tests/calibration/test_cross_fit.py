@@ -12,7 +12,7 @@ from torch import nn
 from fixtures import textured_images
 from frerec.calibration import FreRec, load_calibrator
 from frerec.calibration.cross_fit import folds_of, map_by_fold, patient_folds
-from frerec.calibration.rhm_training import DegradedPairs
+from frerec.calibration.rhm_pairs import DegradedPairs
 from frerec.errors import ConfigError, DataError
 from frerec.training_tools import Draw
 
@@ -214,23 +214,6 @@ def test_a_killed_fit_goes_on_in_its_fold(
 def test_without_cross_fitting_there_is_one_rhm(real: torch.Tensor) -> None:
     assert len(FreRec().rhms) == len(FreRec(cross_fit=1).rhms) == 1
     assert FreRec().config()["cross_fit"] == 1
-
-
-def test_a_model_saved_before_there_were_folds_still_loads(
-    real: torch.Tensor, tmp_path: Path
-) -> None:
-    from safetensors.torch import load_file, save_file
-
-    model = FreRec(shr={"neighbours": 4}, training=QUICK).fit(real, GROUPS)
-    model.save(tmp_path)
-    weights = tmp_path / "calibrator.safetensors"
-    state = {
-        name.replace("rhms.0.", "rhm."): value.clone()
-        for name, value in load_file(weights).items()
-        if name != "folds"
-    }
-    save_file(state, weights)
-    assert torch.equal(load_calibrator(tmp_path).transform(real[:2]), model.transform(real[:2]))
 
 
 def test_bad_arguments_are_named() -> None:

@@ -15,6 +15,7 @@ from frerec.calibration.averaging import WeightAverage
 from frerec.calibration.reconstruction import ReconstructionQuality, reconstruction_gap
 from frerec.calibration.rhm_training import RhmTraining
 from frerec.errors import ConfigError
+from frerec.networks.fet_restormer import PRESETS, Preset
 from frerec.spectral import log_spectral_distance
 from frerec.training_tools import load_checkpoint
 
@@ -115,6 +116,43 @@ def test_the_figures_are_those_of_scikit_image(channels: int) -> None:
     assert found["lsd_high_db"] == pytest.approx(high, abs=1e-9)
 
 
+def test_under_mixed_precision_the_figures_are_those_of_float32() -> None:
+    clean = textured_images(3, seed=1)
+    images = (clean + 0.05 * textured_images(3)).clamp(0, 1)
+    exact, mixed = ReconstructionQuality(), ReconstructionQuality()
+    exact.add(images, clean)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed.add(images, clean)
+    assert mixed.result() == exact.result()
+
+
+def test_a_fit_in_mixed_precision_validates_in_float32(tmp_path: Path) -> None:
+    training = {**QUICK, "steps": 2, "eval_every": 2, "precision": "bf16-mixed"}
+    model = FreRec(shr={"neighbours": 4}, rhm={"learning_rate": 1e-2}, training=training)
+    report = model.fit(textured_images(20, seed=1), directory=tmp_path).report
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    logged = next(line for line in lines if "val/ssim" in line)
+    for name in ("psnr", "ssim", "lsd_db", "input_psnr", "input_ssim"):
+        assert logged[f"val/{name}"] == pytest.approx(report[name], rel=1e-5), name
+
+
+def test_the_precision_at_inference_has_no_part_in_a_fit(tmp_path: Path) -> None:
+    real = textured_images(20, seed=1)
+    logs = []
+    for precision in ("32-true", "bf16-mixed"):
+        folder = tmp_path / precision
+        rhm = {"learning_rate": 1e-2, "inference_precision": precision}
+        model = FreRec(shr={"neighbours": 4}, rhm=rhm, training={**QUICK, "steps": 2})
+        model.fit(real, directory=folder)
+        report = {key: value for key, value in model.report.items() if key != "seconds"}
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        logs.append([report, *({**line, "time": 0} for line in lines)])
+        assert model.rhm.hparams["inference_precision"] == precision
+    assert logs[0] == logs[1]
+    plans = [(folder / "plan.json").read_text() for folder in sorted(tmp_path.iterdir())]
+    assert plans[0] == plans[1]
+
+
 def test_a_fit_reports_the_figures_of_its_input_and_its_output() -> None:
     report = FreRec(shr={"neighbours": 4}, training=QUICK).fit(textured_images(20, seed=1)).report
     for name in ("psnr", "ssim", "lsd_db", "lsd_high_db"):
@@ -191,6 +229,57 @@ def test_inference_in_bfloat16_is_close_and_keeps_the_ffts_in_float32() -> None:
     expected = exact(images)
     change = (expected - images).abs().mean()
     assert 0 < (found - expected).abs().mean() < 0.1 * change
+
+
+def test_a_gpu_takes_a_bounded_number_of_pixels_at_a_time() -> None:
+    rhm, batches = awake(), []
+
+    class Watched(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            batches.append(len(images))
+            return images
+
+    rhm.network = Watched()  # type: ignore[assignment]
+    for side, expected in ((256, [32, 32, 6]), (512, [8] * 8 + [6]), (128, [70]), (4096, [1] * 70)):
+        batches.clear()
+        images = torch.empty(70, 1, side, side, device="meta")  # like a GPU, no CPU
+        assert rhm(images).shape == images.shape
+        assert batches == expected
+
+
+def test_a_compiled_network_gives_the_same_output_and_gradients() -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    images, target = textured_images(2), textured_images(2, seed=1)
+    original = torch.compile
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "tiny", Preset(4, (1, 1), 1, (1, 2), 2.0))
+        patch.setattr(
+            torch,
+            "compile",
+            lambda call, mode, dynamic: original(call, backend=backend, dynamic=dynamic),
+        )
+        compiled, plain = awake(network="tiny", compile=True), awake(network="tiny")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(images), plain(images), atol=1e-6, rtol=0)
+    assert len(graphs) == 1  # the whole network is one graph
+    # The ring matrices are constants of the graph, and not made again at every call.
+    made = {torch.zeros, torch.ones, torch.arange, torch.fft.fftfreq, torch.diag}
+    assert not made & {node.target for node in graphs[0].graph.nodes}
+    other = textured_images(1, height=24, width=40)  # other rings: another graph
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(other), plain(other), atol=1e-6, rtol=0)
+    gradients = []
+    for rhm in (compiled, plain):
+        rhm.train().training_step((images, target), 0)["loss"].backward()
+        gradients.append([parameter.grad for parameter in rhm.network.parameters()])
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
 
 
 def test_a_compiled_network_keeps_the_names_of_its_weights() -> None:

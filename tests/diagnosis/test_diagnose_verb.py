@@ -50,9 +50,12 @@ def test_an_old_diagnosis_is_replaced_only_when_asked_and_nothing_else_ever(
     (out / "figures").mkdir(parents=True)
     for name in ("diagnosis.json", "figures/detectors.png"):
         (out / name).write_text("old")
+    assert diagnose(*given, "overwrite=true") == 2  # named as ours, and not ours
+    assert "other files" in failure()
+    assert (out / "diagnosis.json").read_text() == "old"
+    (out / "diagnosis.json").write_text('{"format": 1, "comparisons": {}}')
     assert diagnose(*given) == 2
     assert "overwrite=true" in failure()
-    assert (out / "diagnosis.json").read_text() == "old"
     assert diagnose(*given, "overwrite=true") == 0
     assert (out / "index.html").is_file()
     assert not (out / "figures" / "detectors.png").exists()

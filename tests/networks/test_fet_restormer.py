@@ -122,6 +122,18 @@ def test_layer_norm_divides_by_the_deviation_over_channels() -> None:
     np.testing.assert_allclose(ChannelLayerNorm(5)(x).detach().numpy(), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 600.0, 1e4])
+def test_layer_norm_in_half_precision_does_not_overflow(scale: float) -> None:
+    torch.manual_seed(0)
+    x = (scale * torch.randn(2, 6, 3, 4)).half()
+    norm = ChannelLayerNorm(6)
+    expected = norm(x.float())
+    torch.testing.assert_close(norm(x), expected, atol=1e-6, rtol=1e-6)
+    half = norm.half()(x)
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.float(), expected, atol=1e-3, rtol=1e-3)
+
+
 def test_every_parameter_gets_a_finite_gradient() -> None:
     network = tiny().train()
     network(torch.rand(1, 1, 24, 20)).square().mean().backward()

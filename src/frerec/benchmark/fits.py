@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from frerec.calibration import Calibrator, FreRec, load_calibrator
+from frerec.training_tools import training_device
 
 
 def identity_of_fit(config: dict[str, Any]) -> dict[str, Any]:
     """A calibrator's settings without what does not change its fit.
 
-    Where and how it is trained, and how it is used: ablations share one fit.
+    Where and how it is trained, and how it is used: ablations share one fit. RHM's precision at
+    inference is of use alone: the fit validates in float32 whatever it is.
     """
     kept = {k: v for k, v in config.items() if k not in ("stages", "unseen")}
     for part, others in (
@@ -35,7 +35,7 @@ def load_for_use(folder: Path, settings: dict[str, Any], accelerator: str) -> Ca
     calibrator = load_calibrator(folder)
     if isinstance(calibrator, FreRec):
         calibrator.use(**settings)
-    return calibrator.to(device_of(accelerator))
+    return calibrator.to(training_device(accelerator))
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -47,9 +47,3 @@ def remove_checkpoints(folder: Path) -> None:
         (inner / "last.ckpt").unlink(missing_ok=True)
         for checkpoint in inner.glob("best-*.ckpt"):
             checkpoint.unlink()
-
-
-def device_of(accelerator: str) -> torch.device:
-    """The device of Lightning's ``accelerator``: a GPU where one is asked for or found."""
-    gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")

@@ -1,5 +1,6 @@
 """An npz of images as an input: guided-diffusion's ``arr_0`` and ``arr_1``, or ``images``."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,15 @@ def plan_arrays(path: Path) -> Plan:
             " images under one of these names"
         )
     images, labels = pair
-    array_of(blob, images).image_shape()  # refuses another layout or type by the header
+    array = array_of(blob, images)
+    array.image_shape()  # refuses another layout or type by the header
+    with zipfile.ZipFile(path) as archive:
+        there = archive.getinfo(f"{images}.npy").file_size
+    if array.bytes > there:
+        raise DataError(
+            f"{path}::{images}: its header tells of {array.bytes} bytes, the file holds {there};"
+            " it is truncated or damaged, write it again"
+        )
     count = shapes[images][0]
     if count == 0:
         raise DataError(f"{path}::{images}: no images in it")

@@ -55,7 +55,7 @@ def _stylegan(tree: Tree) -> dict[str, str] | None:
             if not isinstance(label, int | str):
                 raise TypeError(f"the label of {image} is no whole number")
             found[str(image)] = str(label)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{name}: not a table of labels ({' '.join(str(error).split())}); expected"
             ' {"labels": [["image.png", 0], ...]} or null labels; correct or remove it'

@@ -96,6 +96,10 @@ def make_plan(
     return Plan(root, table, tuple(notes))
 
 
+# The output's own files; a folder of images cannot have their names.
+RESERVED = {"frerec.json", "frerec.parquet", "labels.csv", "skipped.csv"}
+
+
 def png_name(name: str) -> str:
     """The output's name for an image's: the suffix of an image becomes ``.png``.
 
@@ -129,6 +133,11 @@ def _check_collisions(table: Any) -> None:
         while folder and folder not in folders:
             folders.add(folder)
             folder = posixpath.dirname(folder)
+    for name in sorted(folders & RESERVED):
+        raise DataError(
+            f"{name}: a folder of images or a label of this name would stand where the output's own"
+            f" file {name} belongs; rename it"
+        )
     blocked = pc.index(
         pc.is_in(table["target"], value_set=pa.array(sorted(folders), _TEXT)), True
     ).as_py()

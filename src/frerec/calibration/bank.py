@@ -24,7 +24,7 @@ def content_keys(images: Tensor) -> Tensor:
     Returns:
         int64 ``[B]``, on the CPU.
     """
-    levels = _levels(images.detach().clamp(0, 1), eight_bits=False).cpu().numpy()
+    levels = _levels(images.detach().float().clamp(0, 1), eight_bits=False).cpu().numpy()
     shape = str(tuple(images.shape[1:])).encode()
     digests = (
         hashlib.blake2b(level.tobytes(), digest_size=8, key=shape).digest() for level in levels
@@ -189,11 +189,12 @@ class RealBank(nn.Module):
 
 
 def _is_eight_bits(images: Tensor) -> bool:
-    levels = images * 255
+    levels = images.float() * 255
     return bool(torch.allclose(levels, levels.round(), atol=1e-3, rtol=0))
 
 
 def _levels(images: Tensor, *, eight_bits: bool) -> Tensor:
+    images = images.float()
     if eight_bits:
         return (images * 255).round().to(torch.uint8)
     return ((images * 65535).round() - SIXTEEN_BITS).to(torch.int16)

@@ -3,6 +3,10 @@
 RHM reconstructs the images that it was trained on better than others, so that calibrated training
 and test images differ for that reason alone. With k folds of the patients and k RHMs, each trained
 without one fold, an image of the fit goes through the RHM that did not see it.
+
+What is not cross-fitted is SHR's bank: all k RHMs share it. An image of fold f is never an input
+or a target of RHM f, but it may be a neighbour of images of the other folds, so that its spectrum
+enters their inputs, averaged with that of the other K - 1 neighbours.
 """
 
 from typing import Literal

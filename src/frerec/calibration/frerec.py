@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
+from frerec.calibration.bank import content_keys
 from frerec.calibration.base import Calibrator
 from frerec.calibration.cross_fit import (
     Unseen,
@@ -18,6 +19,7 @@ from frerec.calibration.cross_fit import (
     patient_folds,
 )
 from frerec.calibration.rhm import ReconstructiveHighFrequencyMapping
+from frerec.calibration.rhm_pairs import search_neighbours
 from frerec.calibration.rhm_training import RhmTraining, train_rhm
 from frerec.calibration.rows import ImageRows, Selection, check_images
 from frerec.calibration.shr import StatisticalHighFrequencyReplacement
@@ -143,7 +145,24 @@ class FreRec(Calibrator):
         directory: Path | None = None,
         progress: bool = False,
     ) -> None:
-        """Fit SHR's bank, then train RHM, on real training images alone."""
+        """Fit SHR's bank, then train RHM, on real training images alone.
+
+        Wherever the images and the calibrator lie, pairs are prepared on the CPU, RHM trains and
+        neighbours are searched where ``training.accelerator`` says, and the calibrator ends on
+        the device where it was.
+        """
+        home = self.device
+        self.cpu()
+        try:
+            # float32, as at use: an image of the fit is recognised by its pixels' content.
+            on_cpu = images.float().cpu() if isinstance(images, Tensor) else images
+            self._fit_on_cpu(on_cpu, groups.cpu(), directory=directory, progress=progress)
+        finally:
+            self.to(home)
+
+    def _fit_on_cpu(
+        self, images: ImageRows, groups: Tensor, *, directory: Path | None, progress: bool
+    ) -> None:
         self.shr.fit(images, groups)
         self.rhms = self._make_rhms(images.shape[1])
         with tempfile.TemporaryDirectory() as temporary:
@@ -165,13 +184,15 @@ class FreRec(Calibrator):
     def _fit_folds(self, images: ImageRows, groups: Tensor, root: Path, *, progress: bool) -> None:
         """Train RHM f on the images outside fold f; the neighbours are searched once for all."""
         folds = patient_folds(
-            groups.cpu(),
-            self.shr.bank.known_keys.cpu(),
+            groups,
+            self.shr.bank.known_keys,
             self.cross_fit,
             seed=self.training_settings.seed,
         )
-        self.folds = folds.to(self.shr.bank.known_keys.device)
-        neighbours = self.shr.eval().neighbour_indices(images, progress=progress)
+        self.folds = folds
+        neighbours = search_neighbours(
+            self.shr, images, self.training_settings.accelerator, progress=progress
+        )
         reports = []
         for number, rhm in enumerate(self.rhms):
             rows = (folds != number).nonzero().flatten()
@@ -182,7 +203,7 @@ class FreRec(Calibrator):
                 groups[rows],
                 self.training_settings,
                 directory=root / f"fold-{number + 1}",
-                neighbours=neighbours[rows.to(neighbours.device)],
+                neighbours=neighbours[rows],
                 progress=progress,
                 title=f"RHM {number + 1}/{self.cross_fit}",
             )
@@ -191,18 +212,24 @@ class FreRec(Calibrator):
         self.report = {**means, "folds": reports}
 
     def forward(self, images: Tensor) -> Tensor:
-        """RHM(SHR(images)) for ``[B, C, H, W]`` in [0, 1]."""
+        """RHM(SHR(images)) for ``[B, C, H, W]`` in [0, 1], float32."""
         check_images(images)
         self.shr.bank.check_size(images)
+        images = images.float()
         if len(images) == 0:
             return images
-        mapped = self.shr(images) if "shr" in self.stages else images
+        mapped, keys = images, None
+        if "shr" in self.stages or self.cross_fit > 1:
+            keys = content_keys(images)  # hashed once for the search, the noise and the folds
+        if "shr" in self.stages:
+            neighbours = self.shr.neighbour_indices(images, keys=keys)
+            mapped = self.shr.replace(images, neighbours, keys=keys).clamp(0, 1)
         if "rhm" not in self.stages:
             return mapped
         if self.cross_fit == 1:
             return self.rhm(mapped)  # type: ignore[no-any-return]
         # Images of the fit are recognised by the pixels that came in, not by SHR's.
-        fold = folds_of(self.shr.bank.known(images), self.folds).to(images.device)
+        fold = folds_of(self.shr.bank.known(images, keys=keys), self.folds).to(images.device)
         return map_by_fold(self.rhms, mapped, fold, unseen=self.unseen)
 
     @property
@@ -212,10 +239,7 @@ class FreRec(Calibrator):
 
     def prepare_for_state(self, state: dict[str, Tensor]) -> None:
         """Allocate the bank of the model about to be loaded."""
-        for key in [key for key in state if key.startswith("rhm.")]:  # before cross-fitting
-            state["rhms.0." + key.removeprefix("rhm.")] = state.pop(key)
-        state.setdefault("folds", torch.zeros(0, dtype=torch.long))
-        self.folds = torch.zeros_like(state["folds"])
+        self.folds = torch.zeros(state["folds"].shape, dtype=torch.long)
         prefix = "shr."
         inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         self.shr.prepare_for_state(inner)

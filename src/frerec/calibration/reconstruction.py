@@ -27,8 +27,14 @@ class ReconstructionQuality:
         self.sums: dict[str, Tensor] = {}
 
     def add(self, images: Tensor, reference: Tensor) -> None:
-        """Take in ``[B, C, H, W]`` in [0, 1] and references of the same shape."""
-        images, reference = images.detach().float(), reference.detach().float()
+        """Take in ``[B, C, H, W]`` in [0, 1] and references of the same shape.
+
+        All figures are computed in float32 or finer, also under a caller's autocast.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            self._add(images.detach().float(), reference.detach().float())
+
+    def _add(self, images: Tensor, reference: Tensor) -> None:
         mse = (images.double() - reference.double()).square().mean(dim=(1, 2, 3))
         self._sum("psnr", (-10 * torch.log10(mse.clamp_min(1e-12))).sum())
         if min(images.shape[-2:]) >= SSIM_WINDOW:

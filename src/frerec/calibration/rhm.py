@@ -21,6 +21,8 @@ COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-
 # Larger is better for PSNR and SSIM, smaller for the distances.
 MONITORS = {"val/psnr": 1, "val/ssim": 1, "val/lsd_db": -1, "val/lsd_high_db": -1}
 SCORE = "val/score"  # what the training loop maximises
+# Pixels that pass the network together on a GPU in evaluation: 32 images of 256 x 256 [ours].
+PIXELS_AT_ONCE = 32 * 256 * 256
 
 
 class ReconstructiveHighFrequencyMapping(pl.LightningModule):
@@ -46,7 +48,9 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         compile: True or a mode of ``torch.compile`` compiles the network at its first call; the
             state dict keeps its names.
         inference_precision: Of the network in evaluation mode: ``32-true``, or ``bf16-mixed`` or
-            ``16-mixed`` where the processor has fast units for it. FFTs stay in float32.
+            ``16-mixed`` where the processor has fast units for it. FFTs stay in float32. It has
+            no part in a fit: validation, which chooses the best weights, and the figures of the
+            fit's report are always in float32.
 
     Raises:
         ConfigError: If an argument is outside its range.
@@ -101,14 +105,17 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         self._quality: dict[str, ReconstructionQuality] = {}
 
     def forward(self, images: Tensor) -> Tensor:
-        """A(images) clamped to [0, 1]; ``[B, C, H, W]``, any size.
+        """A(images) clamped to [0, 1]; float32 ``[B, C, H, W]``, any size.
 
         In evaluation on a CPU the images pass one by one: it costs nothing there, and an image
-        gives the same pixels in every batch.
+        gives the same pixels in every batch. On a GPU they pass a bounded number of pixels at a
+        time, so that the network's memory does not grow with the batch.
         """
-        if self.training or images.device.type != "cpu" or len(images) <= 1:
+        images = images.float()
+        at_once = len(images) if self.training else images_at_once(images)
+        if len(images) <= at_once:
             return self._mapped(images)
-        return torch.cat([self._mapped(image.clone()) for image in images.split(1)])
+        return torch.cat([self._mapped(part.clone()) for part in images.split(at_once)])
 
     def _mapped(self, images: Tensor) -> Tensor:
         network = self.network if self.training or self.average is None else self.average
@@ -164,10 +171,11 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
         self._quality = {"input_": ReconstructionQuality(), "": ReconstructionQuality()}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
-        """Compare the input and the output with the clean image."""
+        """Compare the input and the output with the clean image, in float32."""
         degraded, target = batch
         self._quality["input_"].add(degraded, target)
-        self._quality[""].add(self(degraded), target)
+        with torch.autocast(degraded.device.type, enabled=False):
+            self._quality[""].add(self(degraded), target)
 
     def on_validation_epoch_end(self) -> None:
         """Log PSNR, SSIM and log-spectral distances of all held-out images."""
@@ -192,6 +200,13 @@ class ReconstructiveHighFrequencyMapping(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def images_at_once(images: Tensor) -> int:
+    """How many of ``[B, C, H, W]`` pass the network together in evaluation; at least 1."""
+    if images.device.type == "cpu":
+        return 1
+    return max(1, PIXELS_AT_ONCE // max(1, images.shape[-2] * images.shape[-1]))
 
 
 def check_precision(inference_precision: str) -> None:

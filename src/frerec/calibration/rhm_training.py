@@ -1,23 +1,34 @@
-"""Training of RHM on pairs (SHR(x), x) of real images."""
+"""Training of RHM on pairs (SHR(x), x) of real images.
 
+Pairs are prepared on the CPU, where worker processes can do it; the network trains where Lightning
+puts it, and the neighbours are searched there too.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from frerec.calibration.reconstruction import SSIM_WINDOW, ReconstructionQuality
-from frerec.calibration.rhm import MONITORS, SCORE, ReconstructiveHighFrequencyMapping
+from frerec.calibration.rhm import (
+    INFERENCE,
+    MONITORS,
+    SCORE,
+    ReconstructiveHighFrequencyMapping,
+)
+from frerec.calibration.rhm_pairs import DegradedPairs, hold_out, search_neighbours
 from frerec.calibration.rows import ImageRows, Selection
 from frerec.calibration.shr import StatisticalHighFrequencyReplacement
 from frerec.errors import ConfigError
-from frerec.training_tools import Draw, best_checkpoint, derive_seed, load_checkpoint, run_training
+from frerec.training_tools import best_checkpoint, load_checkpoint, run_training, training_device
 
 VALIDATION_BATCH = 16
-NOISE = 17  # stream of derive_seed for SHR's draws
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,9 @@ class RhmTraining:
         monitor: Which figure on held-out images chooses the best weights: ``val/psnr``,
             ``val/ssim``, ``val/lsd_db`` or ``val/lsd_high_db``.
         num_workers: Processes that prepare pairs; the pairs are the same with any number.
-        precision: Lightning's precision string.
-        accelerator: Lightning's accelerator.
+        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``; of the optimiser's steps alone,
+            validation is in float32.
+        accelerator: Lightning's accelerator; the neighbours are searched there too.
     """
 
     steps: int = 2000
@@ -67,70 +79,14 @@ class RhmTraining:
             raise ConfigError(
                 f"training.monitor={self.monitor}: expected one of {', '.join(MONITORS)}"
             )
+        if self.precision not in INFERENCE:  # FFTs need float32 inputs or autocast
+            raise ConfigError(
+                f"training.precision={self.precision}: expected one of {', '.join(INFERENCE)}"
+            )
         if self.num_workers < 0:
             raise ConfigError(f"training.num_workers={self.num_workers}: expected at least 0")
         if self.crop is not None and self.crop < 16:
             raise ConfigError(f"crop={self.crop}: expected at least 16 pixels, or null")
-
-
-class DegradedPairs(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs (SHR(x), x), with new SHR noise at every draw.
-
-    Args:
-        shr: Fitted; an image's neighbours never include itself or its patient.
-        images: ``[M, C, H, W]`` in [0, 1].
-        rows: Those of them to draw from, int64 ``[N]``.
-        neighbours: Bank indices ``[N, K]`` of each of the rows, searched once.
-        seed: The noise and crop of draw n depend on (seed, n) alone.
-        crop: Side of a random crop, or None.
-    """
-
-    def __init__(
-        self,
-        shr: StatisticalHighFrequencyReplacement,
-        images: ImageRows,
-        rows: Tensor,
-        neighbours: Tensor,
-        *,
-        seed: int,
-        crop: int | None = None,
-    ) -> None:
-        self.shr, self.images, self.rows, self.neighbours = shr, images, rows, neighbours
-        self.seed, self.crop = seed, crop
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, NOISE, draw.number))
-        row = self.rows[draw.row : draw.row + 1]
-        target = self.images[row].float()
-        neighbours = self.neighbours[draw.row].unsqueeze(0)
-        with torch.no_grad():
-            degraded = self.shr.replace(target, neighbours, generator=generator).clamp(0, 1)
-        degraded, target = degraded[0], target[0]
-        height, width = target.shape[-2:]
-        if self.crop is None or (self.crop >= height and self.crop >= width):
-            return degraded, target
-        top = int(torch.randint(max(height - self.crop, 0) + 1, (), generator=generator))
-        left = int(torch.randint(max(width - self.crop, 0) + 1, (), generator=generator))
-        window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
-        return degraded[window], target[window]
-
-
-def hold_out(groups: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows of the training and of the held-out patients, drawn at random, both not empty.
-
-    Raises:
-        ConfigError: If there are fewer than two patients.
-    """
-    patients = torch.unique(groups)
-    if len(patients) < 2:
-        raise ConfigError("RHM: all images belong to one patient; at least two are needed")
-    count = min(max(1, round(fraction * len(patients))), len(patients) - 1)
-    order = np.random.default_rng(seed).permutation(len(patients))
-    held = torch.isin(groups, patients[torch.from_numpy(order[:count])])
-    return (~held).nonzero().flatten(), held.nonzero().flatten()
 
 
 def train_rhm(
@@ -150,13 +106,14 @@ def train_rhm(
     Where RHM keeps a moving average of its weights, that is what is validated and left behind.
 
     Args:
-        rhm: The module.
-        shr: Fitted on these images, or on more.
+        rhm: The module; left on the CPU.
+        shr: Fitted on these images, or on more; on the CPU.
         images: Real training images ``[N, C, H, W]`` in [0, 1].
         groups: Patients, int64 ``[N]``.
         training: Settings.
-        directory: For checkpoints and the log; a run killed there goes on from its last one.
-        neighbours: Bank indices ``[N, K]`` of all images, where they are known.
+        directory: For checkpoints and the log; a run killed there goes on from its last one, if
+            the images and all settings that shape the result are the same.
+        neighbours: Bank indices ``[N, K]`` of all images, on the CPU, where they are known.
         progress: Show a progress bar.
         title: Of the progress bar.
 
@@ -166,7 +123,8 @@ def train_rhm(
         ``lsd_db``, ``lsd_high_db``, and the same of its input as ``input_psnr`` and so on.
 
     Raises:
-        ConfigError: If all images are of one patient, or too small for the SSIM to choose by.
+        ConfigError: If all images are of one patient, or too small for the SSIM to choose by, or
+            ``directory`` holds a training of other images or with other settings.
     """
     if training.monitor == "val/ssim" and min(images.shape[-2:]) < SSIM_WINDOW:
         raise ConfigError(
@@ -178,58 +136,103 @@ def train_rhm(
     shr = shr.eval()
     if neighbours is None:
         rows = torch.cat([train_rows, held_rows])
-        found = shr.neighbour_indices(Selection(images, rows), progress=progress)
+        found = search_neighbours(
+            shr, Selection(images, rows), training.accelerator, progress=progress
+        )
         of_train, of_held = found[: len(train_rows)], found[len(train_rows) :]
     else:
         of_train, of_held = neighbours[train_rows], neighbours[held_rows]
     pairs = DegradedPairs(shr, images, train_rows, of_train, seed=training.seed, crop=training.crop)
-    held = images[held_rows].float()
+    held = images[held_rows].float().cpu()
     with torch.no_grad():
         degraded = shr.replace(held, of_held).clamp(0, 1)
     validation = DataLoader(TensorDataset(degraded, held), batch_size=VALIDATION_BATCH)
     rhm.monitor = training.monitor
     rhm.start_averaging()
-    state = run_training(
-        rhm,
-        pairs,
-        validation,
-        directory=directory,
-        steps=training.steps,
-        batch_size=training.batch_size,
-        seed=training.seed,
-        eval_every=min(training.eval_every, training.steps),
-        monitor=SCORE,
-        num_workers=training.num_workers,
-        gradient_clip=training.gradient_clip,
-        precision=training.precision,
-        accelerator=training.accelerator,
-        progress=progress,
-        title=title,
-    )
-    best = load_checkpoint(best_checkpoint(directory, state.best_step))
-    rhm.load_state_dict(best["state_dict"])
-    rhm.finish_averaging()
-    rhm.eval()
+    with validating_in_float32(rhm):
+        state = run_training(
+            rhm,
+            pairs,
+            validation,
+            directory=directory,
+            steps=training.steps,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            eval_every=min(training.eval_every, training.steps),
+            monitor=SCORE,
+            num_workers=training.num_workers,
+            gradient_clip=training.gradient_clip,
+            precision=training.precision,
+            accelerator=training.accelerator,
+            progress=progress,
+            title=title,
+            settings=settings_of_plan(shr, groups, training),
+        )
+        best = load_checkpoint(best_checkpoint(directory, state.best_step))
+        rhm.load_state_dict(best["state_dict"])
+        rhm.finish_averaging()
+        rhm.eval()
+        figures = held_out_figures(
+            rhm, degraded, held, device=training_device(training.accelerator)
+        )
     return {
         "steps": state.step,
         "best_step": state.best_step,
-        **held_out_figures(rhm, degraded, held),
+        **figures,
         "train_images": len(train_rows),
         "held_out_images": len(held_rows),
         "seconds": round(state.seconds, 1),
     }
 
 
+def settings_of_plan(
+    shr: StatisticalHighFrequencyReplacement, groups: Tensor, training: RhmTraining
+) -> dict[str, Any]:
+    """What shapes the result beyond what :func:`run_training` knows, for its ``settings``.
+
+    The images and their patients are told apart by one digest of all of them.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in (shr.bank.known_keys, shr.bank.known_groups, groups):
+        digest.update(tensor.cpu().numpy().tobytes())
+    keys = ("crop", "monitor", "validation_fraction", "validation_limit")
+    return {
+        **{key: getattr(training, key) for key in keys},
+        "shr": shr.config(),
+        "real_images": digest.hexdigest(),
+    }
+
+
+@contextmanager
+def validating_in_float32(rhm: ReconstructiveHighFrequencyMapping) -> Iterator[None]:
+    """Set RHM's precision at inference aside: it shapes the use of a fit, and not the fit."""
+    precision: str = rhm.hparams["inference_precision"]
+    rhm.use_precision("32-true")
+    try:
+        yield
+    finally:
+        rhm.use_precision(precision)
+
+
 @torch.no_grad()
 def held_out_figures(
-    rhm: ReconstructiveHighFrequencyMapping, degraded: Tensor, clean: Tensor
+    rhm: ReconstructiveHighFrequencyMapping,
+    degraded: Tensor,
+    clean: Tensor,
+    *,
+    device: torch.device,
 ) -> dict[str, float]:
-    """Figures of RHM's output, and of its input under ``input_...``, against the clean images."""
+    """Figures of RHM's output, and of its input under ``input_...``, against the clean images.
+
+    RHM runs on ``device``, and is left on the CPU.
+    """
     before, after = ReconstructionQuality(), ReconstructionQuality()
+    rhm.to(device)
     for part, target in zip(
         degraded.split(VALIDATION_BATCH), clean.split(VALIDATION_BATCH), strict=True
     ):
         before.add(part, target)
-        after.add(rhm(part.to(rhm.device)).to(target.device), target)
+        after.add(rhm(part.to(device)).to(target.device), target)
+    rhm.cpu()
     inputs = {f"input_{name}": value for name, value in before.result().items()}
     return {**after.result(), **inputs}

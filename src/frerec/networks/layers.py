@@ -15,7 +15,8 @@ class ChannelLayerNorm(nn.Module):
     """Bias-free layer normalisation over the channels of each pixel.
 
     Divides by the standard deviation and scales, without subtracting the mean (the bias-free form
-    of Restormer, which keeps the network's response homogeneous in contrast).
+    of Restormer, which keeps the network's response homogeneous in contrast). Half-precision
+    (float16) features are normalised in float32: the square of one beyond 255 is infinite there.
     """
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
@@ -25,9 +26,13 @@ class ChannelLayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W]`` to the same shape."""
+        dtype = torch.promote_types(x.dtype, self.weight.dtype)
+        if x.dtype == torch.float16:
+            x = x.float()
         # Not x.var(dim=1): on a CPU the two means are several times faster.
         variance = (x - x.mean(dim=1, keepdim=True)).square().mean(dim=1, keepdim=True)
-        return x * torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
+        normed = x * torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
+        return normed.to(dtype)
 
 
 def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
@@ -83,14 +88,13 @@ class TransposedAttention(nn.Module):
 
         Args:
             x: Features.
-            projection: Weights ``[C, C]`` of the closing 1x1 convolution, where the block has
-                none of its own; None closes with none.
+            projection: Weights ``[C, C]`` of the closing 1x1 convolution, needed where the module
+                has none of its own.
         """
         q, k, v = self.qkv_local(self.qkv(x)).chunk(3, dim=1)
         attention = self._attention(q, k).to(v.dtype)
         weight = projection if self.project is None else self.project.weight.flatten(1)
-        if weight is None:
-            weight = torch.eye(x.shape[1], dtype=v.dtype, device=v.device)
+        assert weight is not None, "project=False needs a projection"
         by_head = weight.unflatten(1, (self.heads, -1)).transpose(0, 1)  # [h, O, C / h]
         return mix_channels((by_head @ attention).transpose(1, 2).flatten(2), v)
 

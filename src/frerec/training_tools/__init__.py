@@ -14,6 +14,7 @@ from frerec.training_tools.loop import (
     check_machine,
     check_positive,
     run_training,
+    training_device,
 )
 from frerec.training_tools.records import JsonlLogger, write_json
 
@@ -31,5 +32,6 @@ __all__ = [
     "derive_seed",
     "load_checkpoint",
     "run_training",
+    "training_device",
     "write_json",
 ]

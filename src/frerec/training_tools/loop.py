@@ -173,13 +173,15 @@ def run_training(
     loggers: Sequence[Logger] = (),
     progress: bool = False,
     title: str = "training",
+    settings: Mapping[str, Any] | None = None,
 ) -> LoopState:
     """Train ``model`` for exactly ``steps`` optimiser steps, going on from ``directory/last.ckpt``.
 
     ``images`` is indexed by :class:`Draw`, as :class:`AugmentedImages` is.
     ``model.total_steps`` is set to ``steps`` before the optimisers are made. The model is left
     with its last weights. On a CPU a killed and resumed run ends bitwise where an uninterrupted
-    one does. ``directory`` gets ``plan.json``, ``log.jsonl`` and the checkpoints.
+    one does. ``directory`` gets ``plan.json``, ``log.jsonl`` and the checkpoints. ``settings`` are
+    further plain values that shape the result: a run is not resumed with others.
 
     Raises:
         ConfigError: If a number is out of range, or ``directory`` holds another plan's run.
@@ -199,6 +201,7 @@ def run_training(
         "eval_every": eval_every,
     }
     plan |= {"images": count, "precision": precision, "model": hyperparameters}
+    plan |= {"gradient_clip": gradient_clip, **(settings or {})}
     _check_plan(directory / "plan.json", plan)
 
     last = directory / "last.ckpt"
@@ -275,6 +278,12 @@ def check_machine(precision: str, accelerator: str) -> None:
         raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(f"trainer.accelerator={accelerator}: no GPU here; give auto or cpu")
+
+
+def training_device(accelerator: str) -> torch.device:
+    """The device of Lightning's ``accelerator``: a GPU where one is asked for or found."""
+    gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
 
 
 def check_positive(**numbers: int) -> None:

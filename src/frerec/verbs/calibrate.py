@@ -62,7 +62,8 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         f"Calibrated {len(opened.todo) - len(failures)} images into {output}"
         f" ({opened.there} were there, {len(failures)} skipped)"
     )
-    return 0
+    # Not a single image that could be read is no success, whatever on_error says.
+    return 2 if failures and len(failures) == len(opened.todo) and not opened.there else 0
 
 
 def _job(

@@ -1,5 +1,6 @@
 """``frerec diagnose``: the spectra of real against synthetic images, before and after a model."""
 
+import json
 import os
 import shlex
 import shutil
@@ -113,9 +114,22 @@ def _checked_out(out: Path, config: DictConfig) -> Path:
     other = sorted(str(p.relative_to(out)) for p in files if not is_ours(_posix(p, out)))
     if other:
         raise ConfigError(f"{out}: holds other files, as {other[0]}; give a new folder as out=")
-    if (out / NUMBERS).exists() and not config.overwrite:
+    if files and not _is_diagnosis(out / NUMBERS):
+        raise ConfigError(
+            f"{out}: holds other files, as {files[0].name}; give a new folder as out="
+        )
+    if files and not config.overwrite:
         raise ConfigError(f"{out}: holds a diagnosis already; give overwrite=true or another out=")
     return Path(os.path.abspath(out))  # noqa: PTH100 - links in the path are the user's
+
+
+def _is_diagnosis(numbers: Path) -> bool:
+    """Whether a file is a diagnosis's: names alone could be anybody's."""
+    try:
+        found = json.loads(numbers.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "format" in found and "comparisons" in found
 
 
 def _posix(path: Path, root: Path) -> str:
