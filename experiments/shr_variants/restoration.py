@@ -2,7 +2,7 @@
 
     python experiments/shr_variants/restoration.py data.root=DIR [steps=300] [size=300]
 
-For each of five readings of SHR: fits FreRec (RHM `lite`, the same steps and seed) on `size` real
+For each of four readings of SHR: fits FreRec (RHM `lite`, the same steps and seed) on `size` real
 training images a class of the cardiomegaly set, and maps 100 validation images whose high band was
 damaged in a known way (attenuation, checkerboard, noise floor, at three doses each). PSNR to the
 clean truth before, after SHR and after FreRec, the log-spectral distance of what comes out to clean
@@ -36,12 +36,6 @@ READINGS: dict[str, dict[str, Any]] = {
     },
     "bin, amplitude, mean, clipped": {"sampling": "mean"},
     "bin, complex, half deviation": {"representation": "complex", "clip": None},
-    "scalar, complex, mean": {
-        "granularity": "scalar",
-        "representation": "complex",
-        "sampling": "mean",
-        "clip": None,
-    },
 }
 FIGURES = (
     "before_db",
