@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from frerec.calibration.base import Calibrator
-from frerec.calibration.rows import ImageRows, chunks
+from frerec.calibration.rows import ImageRows, as_rows, chunks
 from frerec.spectral import radial_log_power, radial_power, ring_radius
 from frerec.spectral.distance import distance_of_mean_power
 
@@ -91,7 +92,11 @@ class ReconstructionGap:
 
 
 def reconstruction_gap(
-    calibrator: Calibrator, train: ImageRows, held_out: ImageRows, *, batch_size: int = 32
+    calibrator: Calibrator,
+    train: ImageRows | np.ndarray,
+    held_out: ImageRows | np.ndarray,
+    *,
+    batch_size: int = 32,
 ) -> ReconstructionGap:
     """Measure whether a calibrator treats the images of its fit and other real images alike.
 
@@ -105,7 +110,8 @@ def reconstruction_gap(
         batch_size: Images calibrated at once.
     """
     figures, before, after = [], [], []
-    for images in (train, held_out):
+    sets = as_rows(train), as_rows(held_out)
+    for images in sets:
         quality, powers = ReconstructionQuality(), [torch.zeros(()), torch.zeros(())]
         for part in chunks(images, batch_size):
             calibrated = calibrator.transform(part, batch_size=batch_size)
@@ -115,7 +121,7 @@ def reconstruction_gap(
         figures.append(quality.result())
         before.append(powers[0] / len(images))
         after.append(powers[1] / len(images))
-    high = ring_radius(*train.shape[-2:]) >= HIGH_BAND
+    high = ring_radius(*sets[0].shape[-2:]) >= HIGH_BAND
     differences = [(pair[0] - pair[1]).abs() for pair in (before, after)]
     return ReconstructionGap(
         train=figures[0],

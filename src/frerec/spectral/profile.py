@@ -18,29 +18,24 @@ def _ring_count(height: int, width: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def _ring_matrix(height: int, width: int) -> Tensor:
-    """Sparse averaging matrix [R, H * (W // 2 + 1)]; row k holds the weights of ring k."""
+def _ring_shares(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Ring of each half-plane frequency, and its share in that ring's mean: two ``[M]``."""
     side = min(height, width)
     # Index units of the shorter side: for a square image this is hypot(u - H//2, v - W//2).
     rows = torch.fft.fftfreq(height, d=1.0 / height, dtype=torch.float64) * (side / height)
     columns = torch.fft.rfftfreq(width, d=1.0 / width, dtype=torch.float64) * (side / width)
     ring = torch.hypot(rows[:, None], columns[None, :]).long().flatten()
     weight = hermitian_weight(height, width).flatten()
-    rings = _ring_count(height, width)
-    total = torch.zeros(rings, dtype=torch.float64).index_add_(0, ring, weight)
-    places = torch.stack([ring, torch.arange(ring.numel())])
-    shape = (rings, ring.numel())
-    matrix: Tensor = torch.sparse_coo_tensor(
-        places, weight / total[ring], shape, check_invariants=True
-    ).coalesce()
-    return matrix
+    total = torch.zeros(_ring_count(height, width), dtype=torch.float64)
+    return ring, weight / total.index_add_(0, ring, weight)[ring]
 
 
 def _ring_means(values: Tensor, height: int, width: int) -> Tensor:
     """Mean over every ring of half planes ``[B, C, H * (W // 2 + 1)]``: ``[B, C, R]``."""
-    matrix = _ring_matrix(height, width).to(values.device)
-    means: Tensor = torch.sparse.mm(matrix, values.flatten(0, 1).T).T
-    rings: Tensor = means.unflatten(0, values.shape[:2])
+    ring, share = (tensor.to(values.device) for tensor in _ring_shares(height, width))
+    means = values.new_zeros(_ring_count(height, width), values.shape[0] * values.shape[1])
+    means.index_add_(0, ring, (values * share).flatten(0, 1).T)
+    rings: Tensor = means.T.unflatten(0, values.shape[:2])
     return rings
 
 
