@@ -7,6 +7,7 @@ carry code. ``huggingface_hub`` is imported when a repository is named, and not 
 import os
 import re
 import tempfile
+from abc import abstractmethod
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, Self
@@ -29,9 +30,9 @@ class HubMixin:
     """``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` for a calibrator."""
 
     @classmethod
+    @abstractmethod
     def load(cls, directory: str | Path) -> Self:
-        """Read from a folder; the host class overrides it."""
-        raise NotImplementedError
+        """Read from a folder: written by the class that this is mixed into."""
 
     @classmethod
     def from_pretrained(
