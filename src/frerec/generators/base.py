@@ -2,93 +2,81 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import Tensor
 
 from frerec.errors import ConfigError, DataError
-from frerec.training_tools import derive_seed, write_json
+from frerec.training_tools import write_json
 
-LATENT = 11  # stream of derive_seed for the latents of samples
-WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+if TYPE_CHECKING:
+    from frerec.data.datamodules import ImageDataModule
+
+WEIGHTS, CONFIG, CARD = "weights.safetensors", "config.json", "card.json"
 
 
 class Generator(pl.LightningModule, ABC):
-    """A class-conditional image generator.
+    """A class-conditional source of images.
 
-    A subclass saves its plain arguments with ``save_hyperparameters()``, builds ``self.network``,
-    calls :meth:`track_average` and implements :meth:`decode`, ``training_step`` and
-    ``configure_optimizers``. ``self.averaged`` is the exponential moving average of the network's
-    weights [ours]; it alone makes the samples.
+    A subclass saves its plain arguments with ``save_hyperparameters()`` and implements :meth:`fit`
+    and :meth:`draw`. All that samples depend on lies in its arguments and in its state dict.
 
     Args:
         num_classes: Number of classes, at least 1.
         channels: 1 or 3.
-        image_size: Height and width of the images in pixels.
-        latent_dim: Numbers drawn from N(0, 1) for an image.
-        ema_decay: Decay of the moving average, in [0, 1).
+        image_size: Height and width of the images in pixels, at least 1.
     """
 
-    network: nn.Module
-    averaged: nn.Module
-    averaged_steps: Tensor
-    total_steps: int = 0  # set by the training loop
-
-    def __init__(
-        self, *, num_classes: int, channels: int, image_size: int, latent_dim: int, ema_decay: float
-    ) -> None:
+    def __init__(self, *, num_classes: int, channels: int, image_size: int) -> None:
         super().__init__()
-        for key, value in (("num_classes", num_classes), ("latent_dim", latent_dim)):
+        for key, value in (("num_classes", num_classes), ("image_size", image_size)):
             if value < 1:
                 raise ConfigError(f"generator {key}={value}: expected an integer of at least 1")
         if channels not in (1, 3):
             raise ConfigError(f"generator channels={channels}: expected 1 (grey) or 3 (colour)")
-        if not 0.0 <= ema_decay < 1.0:
-            raise ConfigError(f"generator ema_decay={ema_decay}: expected a number in [0, 1)")
         self.num_classes, self.channels, self.image_size = num_classes, channels, image_size
-        self.latent_dim, self.ema_decay = latent_dim, ema_decay
-
-    def track_average(self) -> None:
-        """Begin the moving average at the network's present weights."""
-        self.averaged = copy.deepcopy(self.network).requires_grad_(False).eval()
-        self.register_buffer("averaged_steps", torch.zeros((), dtype=torch.int64))
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode; the averaged network always stays in evaluation mode."""
-        super().train(mode)
-        if hasattr(self, "averaged"):
-            self.averaged.eval()
-        return self
-
-    def on_train_batch_end(self, *_args: Any) -> None:
-        """Move the average on; its early decay is smaller, so that it forgets the first weights."""
-        self.averaged_steps += 1
-        count = int(self.averaged_steps)
-        decay = min(self.ema_decay, (1 + count) / (10 + count))
-        with torch.no_grad():
-            for mean, value in zip(
-                self.averaged.parameters(), self.network.parameters(), strict=True
-            ):
-                mean.lerp_(value, 1.0 - decay)
-            for kept, new in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
-                kept.copy_(new)
-
-    def conclude(self, images: Dataset[tuple[Tensor, int]], *, batch_size: int) -> None:
-        """After the last step: fit what sampling needs besides weights. Nothing by default."""
 
     @abstractmethod
-    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Images of latents [n, latent_dim] and labels int64 [n], by the averaged network."""
+    def fit(  # type: ignore[override]
+        self,
+        data: ImageDataModule,
+        *,
+        directory: Path,
+        accelerator: str = "auto",
+        progress: bool = False,
+        loggers: Sequence[Logger] = (),
+        **training: Any,
+    ) -> dict[str, Any]:
+        """Learn from the training split and :meth:`save` into ``directory``, with a card.
+
+        Args:
+            data: Prepared and set up; nothing of it but the training split is looked at.
+            directory: Gets ``weights.safetensors``, ``config.json`` and ``card.json``.
+            accelerator: Lightning's name.
+            progress: Show a progress bar.
+            loggers: Further loggers besides ``log.jsonl``.
+            training: What the subclass needs to know of its training.
+
+        Returns:
+            The card: plain values that say what was done.
+        """
+
+    @abstractmethod
+    def draw(self, labels: Tensor, seed: int, numbers: Sequence[int]) -> Tensor:
+        """Images [n, C, H, W] of checked labels int64 [n], at least one; see :meth:`sample`."""
+
+    def available(self, label: int) -> int | None:  # noqa: ARG002
+        """How many different images of a class there can be; None for any number."""
+        return None
 
     def sample(self, labels: Tensor, seed: int, *, numbers: Sequence[int] | None = None) -> Tensor:
         """Draw images; each depends on the seed, its own number and its label only.
@@ -114,15 +102,9 @@ class Generator(pl.LightningModule, ABC):
                 f"labels from {int(labels.min())} to {int(labels.max())} were asked of a generator"
                 f" with classes 0 to {self.num_classes - 1}"
             )
-        # Drawn on the CPU, so that a GPU gets the same latents.
-        latents = torch.stack([self._latent(seed, number) for number in numbers])
         with torch.inference_mode():
-            images = self.decode(latents.to(self.device), labels.to(self.device))
+            images = self.draw(labels, seed, numbers)
         return images.float().clamp(0.0, 1.0)
-
-    def _latent(self, seed: int, number: int) -> Tensor:
-        stream = torch.Generator().manual_seed(derive_seed(seed, LATENT, number))
-        return torch.randn(self.latent_dim, generator=stream)
 
     def save(self, directory: Path) -> None:
         """Write ``weights.safetensors`` and ``config.json``; no pickle anywhere."""
@@ -140,19 +122,15 @@ class Generator(pl.LightningModule, ABC):
         Raises:
             DataError: If a file is missing or damaged, or holds another kind of generator.
         """
-        config_path, weights_path = directory / CONFIG, directory / WEIGHTS
-        try:
-            config = json.loads(config_path.read_text(encoding="utf-8"))
-            kind, arguments = config["generator"], config["arguments"]
-        except FileNotFoundError:
-            raise DataError(f"{config_path}: no such file; train a generator first") from None
-        except (json.JSONDecodeError, KeyError, TypeError):
-            raise DataError(f"{config_path}: not a generator's config; train it anew") from None
+        kind, arguments = read_config(directory)
         if kind != cls.__name__:
-            raise DataError(f"{config_path}: holds a {kind}, expected a {cls.__name__}")
-        generator = cls(**arguments)
+            raise DataError(f"{directory / CONFIG}: holds a {kind}, expected a {cls.__name__}")
+        weights_path = directory / WEIGHTS
         try:
-            generator.load_state_dict(load_file(weights_path))
+            generator = cls(**arguments)
+            state = load_file(weights_path)
+            generator.make_room(state)
+            generator.load_state_dict(state)
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(
@@ -160,13 +138,38 @@ class Generator(pl.LightningModule, ABC):
             ) from error
         return generator.eval()
 
+    def make_room(self, state: dict[str, Tensor]) -> None:
+        """Before weights are loaded: give buffers the sizes of ``state`` where they may differ."""
+
     def fingerprint(self) -> str:
         """SHA-256 over arguments and weights: equal when the samples are equal."""
         digest = hashlib.sha256(type(self).__name__.encode())
         digest.update(json.dumps(dict(self.hparams), sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):
-            # The network in training makes no sample.
-            if not name.startswith("network."):
+            if self.makes_samples(name):
                 digest.update(name.encode())
                 digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def makes_samples(self, name: str) -> bool:  # noqa: ARG002
+        """Whether samples depend on this entry of the state dict."""
+        return True
+
+
+def read_config(directory: Path) -> tuple[str, dict[str, Any]]:
+    """Class name and arguments of the generator saved in a folder.
+
+    Raises:
+        DataError: If there is none, or its file is damaged.
+    """
+    path = directory / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        kind, arguments = config["generator"], config["arguments"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{path}: no such file; train a generator first") from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{path}: not a generator's config; train it anew") from None
+    if not isinstance(kind, str) or not isinstance(arguments, dict):
+        raise DataError(f"{path}: not a generator's config; train it anew")
+    return kind, arguments

@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from frerec.errors import ConfigError, DataError
-from frerec.generators.base import Generator
-from frerec.training_tools import AugmentedImages, Transform, run_training, write_json
+from frerec.generators.base import CARD
+from frerec.generators.grids import SampleGrids
+from frerec.training_tools import (
+    AugmentedImages,
+    Transform,
+    check_positive,
+    run_training,
+    write_json,
+)
 
-CARD = "card.json"
+if TYPE_CHECKING:
+    from frerec.generators.learned import LearnedGenerator
 
 
 def fit_generator(
-    generator: Generator,
+    generator: LearnedGenerator,
     images: Dataset[tuple[Tensor, int]],
     *,
     directory: Path,
@@ -31,6 +39,7 @@ def fit_generator(
     progress: bool = False,
     num_workers: int = 0,
     checkpoint_every: int = 100,
+    grid_every: int | None = None,
     gradient_clip: float | None = 1.0,
     transform: Transform | None = None,
     loggers: Sequence[Logger] = (),
@@ -52,7 +61,11 @@ def fit_generator(
         progress: Show a progress bar.
         num_workers: Processes that read images.
         checkpoint_every: Steps between two checkpoints.
-        gradient_clip: Largest norm of the gradient, or None.
+        grid_every: Steps between two grids of samples, ``grids/step-0000500.png`` in ``directory``
+            and an image of the loggers that take images; counted in whole checkpoints, None for no
+            grid.
+        gradient_clip: Largest norm of the gradient, or None; a generator with manual optimisation
+            is told it by its attribute of that name, and clips itself.
         transform: Augmentation; see :class:`frerec.training_tools.AugmentedImages`.
         loggers: Further loggers besides ``log.jsonl``.
 
@@ -75,6 +88,12 @@ def fit_generator(
     path = directory / CARD
     if path.exists():
         return _finished(generator, path, asked)
+    if not generator.automatic_optimization:
+        generator.gradient_clip = gradient_clip  # type: ignore[assignment]
+    grids = []
+    if grid_every is not None:
+        check_positive(grid_every=grid_every)
+        grids.append(SampleGrids(directory, every=grid_every, period=checkpoint_every))
     state = run_training(
         generator,
         AugmentedImages(images, transform, seed),
@@ -87,7 +106,9 @@ def fit_generator(
         num_workers=num_workers,
         precision=precision,
         accelerator=accelerator,
-        gradient_clip=gradient_clip,
+        gradient_clip=gradient_clip if generator.automatic_optimization else None,
+        settings={"gradient_clip": gradient_clip},
+        callbacks=grids,
         loggers=loggers,
         progress=progress,
         title=type(generator).__name__,
@@ -106,7 +127,7 @@ def fit_generator(
     return card
 
 
-def _finished(generator: Generator, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
+def _finished(generator: LearnedGenerator, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Load the generator that an earlier call finished, if it is the one that is asked for."""
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

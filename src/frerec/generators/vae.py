@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from frerec.errors import ConfigError, DataError
-from frerec.generators.base import Generator
+from frerec.generators.learned import LearnedGenerator
 
 DOWNSAMPLING = 16  # four halvings between the image and the latent grid
 
@@ -97,7 +97,7 @@ class VAENetwork(nn.Module):
         return images
 
 
-class ConditionalVAE(Generator):
+class ConditionalVAE(LearnedGenerator):
     """Class-conditional VAE with the optimal decoder variance and a fitted class prior [ours].
 
     The loss of an image with D values is ``D/2 ln(mse) + beta KL``: the Gaussian likelihood with

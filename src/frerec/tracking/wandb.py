@@ -109,6 +109,17 @@ class _GuardedWandbLogger(WandbLogger):
             self._broken = True
             log.warning("W&B takes no more metrics (%s); the local log is complete", error)
 
+    def log_image(
+        self, key: str, images: list[Any], step: int | None = None, **kwargs: Any
+    ) -> None:
+        if self._broken:
+            return
+        try:
+            super().log_image(key, images, step, **kwargs)
+        except Exception as error:
+            self._broken = True
+            log.warning("W&B takes no more images (%s); the local files are complete", error)
+
 
 class TrackedRun:
     """A W&B run, or nothing where there is none."""

@@ -173,6 +173,7 @@ def run_training(
     loggers: Sequence[Logger] = (),
     progress: bool = False,
     title: str = "training",
+    callbacks: Sequence[pl.Callback] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> LoopState:
     """Train ``model`` for exactly ``steps`` optimiser steps, going on from ``directory/last.ckpt``.
@@ -244,7 +245,7 @@ def run_training(
             accelerator=accelerator,
             devices=1,
             logger=list(loggers),
-            callbacks=[loop],
+            callbacks=[*callbacks, loop],  # the checkpoint comes last
             plugins=[AtomicCheckpointIO()],
             enable_checkpointing=False,
             enable_progress_bar=False,
