@@ -11,6 +11,8 @@ from frerec.errors import ConfigError
 MISSING = "???"
 # Keys whose default is null and which hold a whole number when they are given.
 OPTIONAL_INTEGERS = ("image_size", "train_size", "slices_per_patient", "training.crop", "bank_size")
+# Keys whose default may be null and which hold a number when they are given.
+OPTIONAL_NUMBERS = ("samples.ratio",)
 # Keys whose default is a value and which may be null.
 NULLABLE = (
     "threshold",
@@ -62,6 +64,11 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
     if _named(key, OPTIONAL_INTEGERS):
         fits = value is None or (isinstance(value, int) and not isinstance(value, bool))
         return None if fits else "a whole number, or null"
+    if default is None and _named(key, OPTIONAL_NUMBERS):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return None if value is None or number else "a number, or null"
+    if _named(key, ("samples.counts",)):
+        return None if value is None or _counts(value) else "whole numbers, as {ours:100}, or null"
     if value is None or default is None or (isinstance(default, str) and "${" in default):
         return None
     if isinstance(default, bool):
@@ -80,6 +87,11 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
     if isinstance(default, list):
         return None if isinstance(value, list) else "a list, as [a,b]"
     return None
+
+
+def _counts(value: Any) -> bool:
+    numbers = value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
 
 
 def _named(key: str, names: Iterable[str]) -> bool:

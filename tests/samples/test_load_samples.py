@@ -1,18 +1,16 @@
 """A folder of samples becomes a manifest, or a one-line error that names file and remedy."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from fixtures import textured_images, write_tree
 from frerec.data.checks import validate
 from frerec.data.manifest import Manifest
 from frerec.errors import ConfigError, DataError
-from frerec.samples import check_against_real, load_samples
+from frerec.samples import load_samples
 
 CLASSES = ("normal", "large")
 
@@ -118,8 +116,8 @@ def test_missing_and_empty_folders_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "columns", "words"),
     [
-        ([("a.png", "normal")], ("image", "class"), "column label is missing, found image, class"),
-        ([("a.png", "normal")], ("file", "label"), "column image is missing"),
+        ([("a.png", "normal")], ("image", "class"), "no column label; it has image, class"),
+        ([("a.png", "normal")], ("file", "label"), "no column image; it has file, label"),
         ([], ("image", "label"), "no rows"),
         ([("a.png", "normal"), ("b.png", "large")], ("image", "label"), "line 3: no such file"),
         ([("../a.png", "normal")], ("image", "label"), "line 2: image ../a.png leads out of"),
@@ -141,50 +139,84 @@ def test_a_missing_or_binary_table_is_named(tmp_path):
     root = tree(tmp_path)
     with pytest.raises(DataError, match=r"nope\.csv: no such file"):
         load_samples(root, classes=CLASSES, labels=root / "nope.csv")
-    with pytest.raises(DataError, match=r"a\.png: not a readable CSV file"):
+    with pytest.raises(DataError, match=r"a\.png: cannot be read as a CSV table"):
         load_samples(root, classes=CLASSES, labels=root / "normal/a.png")
 
 
-def test_an_image_listed_twice_is_an_error(tmp_path):
+@pytest.mark.parametrize("again", ["a.png", "./a.png"])
+def test_an_image_listed_twice_is_an_error_however_it_is_written(tmp_path, again):
     root = tree(tmp_path, ("a.png", "b.png"))
-    path = table(root, [("a.png", "normal"), ("a.png", "large"), ("b.png", "large")])
+    path = table(root, [("a.png", "normal"), (again, "large"), ("b.png", "large")])
     with pytest.raises(DataError, match=r"a\.png: listed more than once"):
         load_samples(root, classes=CLASSES, labels=path)
 
 
-def test_differences_to_the_real_images_are_told(tmp_path):
-    real = load_samples(tree(tmp_path / "real", ("normal/a.png", "large/b.png")), classes=CLASSES)
-    assert check_against_real(real, real) == []
-    other = tmp_path / "other"
-    for name in CLASSES:
-        (other / name).mkdir(parents=True)
-        pixels = np.zeros((48, 40, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(other / name / "x.jpg")
-    warnings = check_against_real(load_samples(other, classes=CLASSES), real)
-    text = " | ".join(warnings)
-    assert len(warnings) == 3
-    for words in (
-        "size 40x48, real images 32x32",
-        "colour colour, real images grey",
-        "compression JPEG, real images lossless",
-    ):
-        assert words in text
+def test_a_table_may_have_a_byte_order_mark_blanks_and_extra_columns(tmp_path):
+    root = tree(tmp_path, ("a.png", "b.png"))
+    text = "image, label ,note\n a.png , normal,x\nb.png,large,y\n"
+    (root / "labels.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_samples(root, classes=CLASSES).table["label"].tolist() == ["normal", "large"]
 
 
-def test_an_unreadable_sample_is_named(tmp_path):
-    manifest = load_samples(tree(tmp_path), classes=CLASSES)
-    (tmp_path / "normal/a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"normal/a\.png: not a PNG"):
-        check_against_real(manifest, manifest)
+def test_a_table_that_is_no_utf_8_is_named(tmp_path):
+    root = tree(tmp_path, ("a.png",))
+    (root / "labels.csv").write_bytes("image,label\na.png,größe\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"labels\.csv: cannot be read as a CSV table"):
+        load_samples(root, classes=CLASSES)
 
 
-def test_real_images_in_an_array_or_an_archive_are_compared_too(tmp_path: Path) -> None:
-    names = ("normal/a.png", "large/b.png")
-    samples = load_samples(tree(tmp_path / "samples", names), classes=CLASSES)
-    np.savez(tmp_path / "set.npz", x=np.zeros((2, 32, 32), dtype=np.uint8))
-    archive = tmp_path / "set.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.write(tmp_path / "samples/large/b.png", "b.png")
-    for address in ("set.npz::x/0", "set.zip::b.png"):
-        real = Manifest.build(tmp_path, images=[address], labels=["normal"])
-        assert check_against_real(samples, real) == []
+def test_images_that_a_table_does_not_name_are_told(tmp_path, caplog):
+    root = tree(tmp_path, ("a.png", "b.png", "c.png", "d.png"))
+    table(root, [("a.png", "normal"), ("b.png", "large")])
+    assert len(load_samples(root, classes=CLASSES)) == 2
+    assert "2 images in it are not in labels.csv, left out" in caplog.text
+
+
+def test_a_table_alone_names_images_in_archives_and_arrays_too(tmp_path):
+    tree(tmp_path, ("a.png",))
+    np.savez(tmp_path / "set.npz", arr_0=np.zeros((2, 8, 8), np.uint8))
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "deep/b.png")
+    names = ["a.png", "set.npz::arr_0/000001", "set.zip::deep/b.png"]
+    path = table(tmp_path, [(name, "normal") for name in names], "mine.csv")
+    manifest = load_samples(path, classes=("normal",))
+    assert manifest.table["image"].tolist() == names
+    table(tmp_path, [("set.zip::deep/gone.png", "normal")], "mine.csv")
+    with pytest.raises(DataError, match=r"line 2: no such file .*set\.zip::deep/gone\.png"):
+        load_samples(path, classes=("normal",))
+    table(tmp_path, [("set.zip::../a.png", "normal")], "mine.csv")
+    with pytest.raises(DataError, match="leads out of"):
+        load_samples(path, classes=("normal",))
+    with pytest.raises(ConfigError, match=r"samples\.labels=.*column label; leave it out"):
+        load_samples(path, classes=("normal",), labels=path)
+
+
+def test_hidden_files_are_no_samples_and_suffixes_count_in_any_case(tmp_path, caplog):
+    root = tree(tmp_path, ("normal/A.PNG", "large/b.JpeG", "normal/.x.png", "large/.t/c.png"))
+    write_tree(root, textured_images(2), ["__MACOSX/d.png", "grid.png"])
+    (root / "normal" / "e.webp").write_bytes(b"")
+    manifest = load_samples(root, classes=CLASSES)
+    assert manifest.table["image"].tolist() == ["large/b.JpeG", "normal/A.PNG"]
+    assert "1 images lie in no folder of a class, left out" in caplog.text
+    assert "1 .webp: in formats that are not read" in caplog.text
+
+
+def test_a_folder_around_the_folders_of_the_classes_is_named(tmp_path):
+    root = tree(tmp_path, ("set/normal/a.png", "set/large/b.png"))
+    with pytest.raises(DataError) as caught:
+        load_samples(root, classes=CLASSES)
+    assert one_line(caught).endswith(f"give samples.path={root}/set")
+    assert len(load_samples(root / "set", classes=CLASSES)) == 2
+    mapped = load_samples(root, classes=CLASSES, label_map={"set": "large"}, allow_missing=True)
+    assert set(mapped.table["label"]) == {"large"}  # a class of its own, where that is said
+
+
+def test_images_without_labels_are_taken_for_the_only_class(tmp_path):
+    root = tree(tmp_path, ("a.png", "b.png"))
+    assert load_samples(root, classes=["image"]).table["label"].tolist() == ["image"] * 2
+    with pytest.raises(DataError) as caught:
+        load_samples(root, classes=CLASSES)
+    for words in ("2 images have no labels", "normal, large", "samples.labels=FILE.csv"):
+        assert words in one_line(caught)
+    with pytest.raises(ConfigError, match="have no labels to map"):
+        load_samples(root, classes=CLASSES, label_map={"0": "normal"})

@@ -10,10 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frerec.data.address import Address, parse_address
+from frerec.data.suffixes import READ_SUFFIXES
 from frerec.errors import DataError
-
-READ_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
-"""Files that are taken for images, by their names in any case."""
 
 _TEXT = pa.large_string()  # offsets of 64 bits: ten million names are more than 2 GiB of text
 

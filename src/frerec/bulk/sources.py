@@ -2,21 +2,16 @@
 
 import os
 import posixpath
-from collections import Counter
 from pathlib import Path
 
 from frerec.bulk.arrays import plan_arrays
 from frerec.bulk.labels import labels_beside
-from frerec.bulk.plan import READ_SUFFIXES, Plan, folders_of, make_plan, png_name
+from frerec.bulk.plan import Plan, folders_of, make_plan, png_name
 from frerec.data.address import SEPARATOR
+from frerec.data.suffixes import READ_SUFFIXES, count_not_read
 from frerec.data.tree import FolderTree, Tree, open_tree, read_table
 from frerec.errors import ConfigError, DataError
-
-NOT_READ = (
-    *(".bmp", ".dib", ".gif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"),
-    *(".ppm", ".pgm", ".tga", ".exr", ".npy", ".nii", ".nii.gz", ".mha", ".nrrd"),
-)
-"""Suffixes of images that are counted and warned of, not read."""
+from frerec.samples.own_outputs import generated_rows, is_generated
 
 KINDS = "a folder, a CSV table, an .npz archive or a .zip of images"
 
@@ -25,7 +20,8 @@ def plan_input(source: Path, output: Path) -> Plan:
     """Everything that an input holds, with its place in the output.
 
     Args:
-        source: A folder or zip (all images in it, at any depth), a zip's folder
+        source: A folder or zip (all images in it, at any depth; of an output of `frerec generate`
+            those in its manifest), a zip's folder
             (``archive.zip::folder``), a CSV table with the column ``image`` and maybe ``label``,
             or an npz, see :mod:`frerec.bulk.arrays`.
         output: The folder that will be written.
@@ -44,7 +40,7 @@ def plan_input(source: Path, output: Path) -> Plan:
     if not source.exists() and SEPARATOR not in str(source):
         raise DataError(f"input={source}: no such folder or file; expected {KINDS}")
     tree = open_tree(source, key="input")
-    plan = _from_tree(tree, source)
+    plan = _from_generated(tree) if is_generated(tree) else _from_tree(tree, source)
     if isinstance(tree, FolderTree):
         _refuse_links(tree, plan, output)
     return plan
@@ -53,9 +49,7 @@ def plan_input(source: Path, output: Path) -> Plan:
 def _from_tree(tree: Tree, source: Path) -> Plan:
     every = tree.files(suffixes=None)
     names = [name for name in every if name.lower().endswith(READ_SUFFIXES)]
-    others = Counter(next((s for s in NOT_READ if name.lower().endswith(s)), "") for name in every)
-    del others[""]
-    note = _left_out(others)
+    note = count_not_read(every)
     if not names:
         found = f"; {note}" if note else ""
         raise DataError(f"input={source}: no images ({', '.join(READ_SUFFIXES)}) in it{found}")
@@ -69,11 +63,10 @@ def _from_tree(tree: Tree, source: Path) -> Plan:
     )
 
 
-def _left_out(others: Counter[str]) -> str:
-    if not others:
-        return ""
-    kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-    return f"{kinds}: in formats that are not read, left out; convert them to PNG"
+def _from_generated(tree: Tree) -> Plan:
+    rows = generated_rows(tree)
+    targets = [png_name(name.replace(SEPARATOR, "/")) for name in rows.names]
+    return make_plan(tree.root, rows.addresses, targets, rows.labels)
 
 
 def _from_table(path: Path) -> Plan:

@@ -25,6 +25,7 @@ from frerec.data.sources import Source
 from frerec.data.sources.layout import one_of
 from frerec.data.splits import assign_splits, check_fractions, splits_to_cut, take_train_size
 from frerec.data.stack import ImageStack, LabelledImages, Transform
+from frerec.data.withheld import Withheld, find_withheld
 from frerec.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
@@ -101,13 +102,8 @@ class ImageDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.augment = augment
         self.near_distance = near_distance
-        self.decoding = Decoding(
-            self.channels,
-            image_size,
-            fit,
-            upsample,
-            ReadOptions(pixel_limit, mri_percentile, dicom_window, crop),
-        )
+        options = ReadOptions(pixel_limit, mri_percentile, dicom_window, crop)
+        self.decoding = Decoding(self.channels, image_size, fit, upsample, options)
         self._classes = None if classes is None else tuple(str(c) for c in classes)
         self._fractions: dict[str, Any] = {
             "val_fraction": val_fraction,
@@ -251,6 +247,12 @@ class ImageDataModule(pl.LightningDataModule):
         used = table[["image", "label", "split"]].to_json(orient="values")
         content = [self.cache_folder.name, self.classes, used, self.manifest.groups().tolist()]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+    @cached_property
+    def withheld(self) -> Withheld:
+        """Training images that `train_size` leaves out, of nobody in use; see `find_withheld`."""
+        used, distance = self.manifest, self.near_distance
+        return find_withheld(self.split(), used, self.prepared, near_distance=distance)
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers int64 of a split, in the manifest and the stack."""

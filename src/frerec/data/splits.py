@@ -102,11 +102,11 @@ def take_train_size(manifest: Manifest, per_class: int, *, seed: int = 0) -> Man
     names = manifest.table["image"].to_numpy()[rows]
     for c in range(len(manifest.classes)):
         of_class = np.flatnonzero(labels == c)
-        keep[rows[of_class[_shuffled(names[of_class], f"size:{seed}")[:per_class]]]] = True
+        keep[rows[of_class[shuffled(names[of_class], f"size:{seed}")[:per_class]]]] = True
     return manifest.take(keep)
 
 
-def _shuffled(names: np.ndarray, salt: str) -> np.ndarray:
+def shuffled(names: np.ndarray, salt: str) -> np.ndarray:
     """A pseudo-random order of names that does not depend on the order they come in.
 
     Nor does it depend on whether the files lie in an archive.
@@ -137,7 +137,7 @@ def _cut(
     spare = 1 + still_to_cut
     taken = np.zeros(len(codes), dtype=bool)
     held = np.zeros_like(target)
-    order = _shuffled(first, salt)
+    order = shuffled(first, salt)
 
     def take(g: int) -> None:
         nonlocal left, held

@@ -155,7 +155,7 @@ def _pixels(image: Image.Image, blob: Blob) -> np.ndarray:
 
 def _sixteen_bit_png(image: Image.Image, blob: Blob, colour: bool) -> np.ndarray:
     """Decode 16-bit colour or grey-alpha PNGs through torchvision, at full depth, uint16."""
-    from torchvision.io import ImageReadMode, decode_png  # type: ignore[import-untyped]
+    from torchvision.io import ImageReadMode, decode_png
 
     data = torch.frombuffer(bytearray(blob.read()), dtype=torch.uint8)
     values: np.ndarray = decode_png(data, mode=ImageReadMode.UNCHANGED).numpy()

@@ -226,7 +226,7 @@ def fetch(flag: str, filename: str, folder: Path) -> None:
             f"data.download=true: the package medmnist is not installed; pip install "
             f"'frerec[medmnist]', or download {filename} yourself from {URL}"
         ) from None
-    from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
+    from torchvision.datasets.utils import download_url
 
     suffix = filename.removeprefix(flag).removesuffix(".npz")
     unfinished = folder / f"{filename}.tmp"
