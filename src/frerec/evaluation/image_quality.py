@@ -1,7 +1,5 @@
 """How far images are from a reference, and samples from real images."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -11,9 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
-from torchmetrics.image.kid import KernelInceptionDistance
 
 from frerec.errors import DataError
+from frerec.evaluation.feature_distances import kernel_distance
 from frerec.spectral import radial_log_power
 
 BATCH = 64
@@ -108,12 +106,9 @@ def kernel_inception_distance(
         Mean and standard deviation over subsets. The scale depends on the extractor: compare
         only values of one extractor.
     """
-    size = min(subset_size, len(real), len(synthetic))
-    metric: Any = KernelInceptionDistance(feature=extractor, subsets=50, subset_size=size)
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)  # torchmetrics draws its subsets from the global generator
-        for images, is_real in ((real, True), (synthetic, False)):
-            for part in images.split(BATCH):
-                metric.update(part, real=is_real)
-        mean, deviation = metric.compute()
-    return float(mean), float(deviation)
+    with torch.no_grad():
+        features = [
+            torch.cat([extractor(part) for part in images.split(BATCH)])
+            for images in (real, synthetic)
+        ]
+    return kernel_distance(*features, subset_size=subset_size)
