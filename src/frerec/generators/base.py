@@ -36,6 +36,9 @@ class Generator(pl.LightningModule, ABC):
         image_size: Height and width of the images in pixels, at least 1.
     """
 
+    uses_withheld = False  # whether its images are the training images that nobody else gets
+    sampling_arguments: tuple[str, ...] = ()  # arguments that training does not depend on
+
     def __init__(self, *, num_classes: int, channels: int, image_size: int) -> None:
         super().__init__()
         for key, value in (("num_classes", num_classes), ("image_size", image_size)):
@@ -46,7 +49,7 @@ class Generator(pl.LightningModule, ABC):
         self.num_classes, self.channels, self.image_size = num_classes, channels, image_size
 
     @abstractmethod
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         data: ImageDataModule,
         *,
@@ -73,6 +76,16 @@ class Generator(pl.LightningModule, ABC):
     @abstractmethod
     def draw(self, labels: Tensor, seed: int, numbers: Sequence[int]) -> Tensor:
         """Images [n, C, H, W] of checked labels int64 [n], at least one; see :meth:`sample`."""
+
+    def set_sampling(self, **settings: Any) -> None:
+        """Sample otherwise from now on: other values of :attr:`sampling_arguments`.
+
+        Raises:
+            ConfigError: If a value is out of range.
+        """
+        other = sorted(set(settings) - set(self.sampling_arguments))
+        if other:
+            raise ConfigError(f"generator {other[0]}: is no setting of sampling alone")
 
     def available(self, label: int) -> int | None:  # noqa: ARG002
         """How many different images of a class there can be; None for any number."""

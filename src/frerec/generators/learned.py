@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from frerec.data.stack import LabelledImages
-from frerec.errors import ConfigError
+from frerec.errors import ConfigError, DataError
 from frerec.generators.base import Generator
 from frerec.generators.training import fit_generator
 from frerec.training_tools import derive_seed
@@ -96,7 +96,14 @@ class LearnedGenerator(Generator):
         **training: Any,
     ) -> dict[str, Any]:
         """Train on the training split; ``training`` are the settings of :func:`fit_generator`."""
-        images = LabelledImages(data.stack, data.rows("train"), data.labels("train"))
+        labels = data.labels("train")
+        for number, name in enumerate(data.classes):
+            if number not in labels:
+                raise DataError(
+                    f"{data.name}: no training image of class {name}; a conditional generator"
+                    " needs images of every class"
+                )
+        images = LabelledImages(data.stack, data.rows("train"), labels)
         return fit_generator(
             self,
             images,

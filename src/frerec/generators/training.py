@@ -22,6 +22,8 @@ from frerec.training_tools import (
     write_json,
 )
 
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")  # the average of the weights needs float32
+
 if TYPE_CHECKING:
     from frerec.generators.learned import LearnedGenerator
 
@@ -56,7 +58,7 @@ def fit_generator(
         steps: Optimiser steps.
         batch_size: Images a step.
         seed: Seed of the order, of the augmentation and of the noise.
-        precision: Lightning's name, as "32-true" or "bf16-mixed".
+        precision: "32-true", "16-mixed" or "bf16-mixed".
         accelerator: Lightning's name.
         progress: Show a progress bar.
         num_workers: Processes that read images.
@@ -85,6 +87,8 @@ def fit_generator(
         "batch_size": batch_size,
         "seed": seed,
     }
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
     path = directory / CARD
     if path.exists():
         return _finished(generator, path, asked)

@@ -123,6 +123,7 @@ class ConditionalVAE(LearnedGenerator):
         ConfigError: If an argument is out of range; the message names it.
     """
 
+    sampling_arguments = ("temperature",)
     prior_mean: Tensor
     prior_factor: Tensor
     network: VAENetwork
@@ -241,6 +242,15 @@ class ConditionalVAE(LearnedGenerator):
             covariance = keep * covariance + (1 - keep) * diagonal + torch.diag(var[rows].mean(0))
             self.prior_mean[index] = centre.to(self.prior_mean)
             self.prior_factor[index] = torch.linalg.cholesky(covariance).to(self.prior_factor)
+
+    def set_sampling(self, **settings: Any) -> None:
+        """Take another ``temperature``, at least 0."""
+        super().set_sampling(**settings)
+        temperature = settings.get("temperature", self.temperature)
+        if temperature < 0:
+            raise ConfigError(f"generator temperature={temperature}: expected at least 0.0")
+        self.temperature = temperature
+        self.hparams.update(temperature=temperature)
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Standard normal latents through the class prior and the averaged decoder."""
