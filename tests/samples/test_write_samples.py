@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from frerec.data.manifest import Manifest
 from frerec.errors import ConfigError, DataError
-from frerec.generators import ConditionalVAE, Generator
+from frerec.generators import ConditionalVAE, Generator, LearnedGenerator
 from frerec.samples import balanced_counts, load_samples, write_samples
 
 CLASSES = ("normal", "large")
@@ -21,7 +22,7 @@ def vae(seed=0, channels=1) -> ConditionalVAE:
     ).eval()
 
 
-class Exact(Generator):
+class Exact(LearnedGenerator):
     """Images whose pixels are known: latents scaled into [0, 1], darker for label 0."""
 
     def __init__(self) -> None:
@@ -61,7 +62,69 @@ def test_files_load_again_as_labelled_samples(tmp_path):
     card = json.loads((tmp_path / "samples.json").read_text())
     assert card["counts"] == {"normal": 6, "large": 5}
     assert (card["seed"], card["generator"]) == (1, "ConditionalVAE")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["large", "normal", "samples.json"]
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["large", "manifest.parquet", "normal", "samples.json"]
+
+
+def test_the_folder_may_be_moved_and_its_manifest_names_nothing_of_this_machine(tmp_path):
+    write(tmp_path / "here", dataset="mine")
+    (tmp_path / "here").rename(tmp_path / "there")
+    manifest = load_samples(tmp_path / "there", classes=CLASSES)
+    assert all(manifest.address(row).blob.path.is_file() for row in range(len(manifest)))
+    assert str(tmp_path).encode() not in (tmp_path / "there" / "manifest.parquet").read_bytes()
+    table = Manifest.read(tmp_path / "there" / "manifest.parquet").table
+    assert set(table["source"]) == {"synthetic"}
+    assert set(table["dataset"]) == {"mine"}
+    assert table["group"].is_unique
+
+
+def test_what_lies_beside_the_classes_stays(tmp_path):
+    write(tmp_path)
+    (tmp_path / "card.md").write_text("# Mine")
+    (tmp_path / "generator").mkdir()
+    (tmp_path / "generator" / "weights.safetensors").write_bytes(b"weights")
+    write(tmp_path, counts={"normal": 7, "large": 5})
+    assert (tmp_path / "card.md").read_text() == "# Mine"
+    assert (tmp_path / "generator" / "weights.safetensors").exists()
+
+
+class Few(Generator):
+    """A generator with three images a class: their number is their brightness."""
+
+    def __init__(self) -> None:
+        super().__init__(num_classes=2, channels=1, image_size=16)
+        self.save_hyperparameters()
+
+    def fit(self, data, *, directory, **_):
+        """Nothing to learn."""
+        return {}
+
+    def available(self, label: int) -> int:
+        """Three of each class."""
+        return 3
+
+    def draw(self, labels: Tensor, seed: int, numbers) -> Tensor:
+        """Refuse what is not there."""
+        assert all(0 <= number < 3 for number in numbers)
+        return torch.tensor(numbers).float().view(-1, 1, 1, 1).expand(-1, 1, 16, 16) / 255
+
+
+def test_a_generator_of_few_images_is_never_asked_for_more(tmp_path):
+    write(tmp_path, Few(), {"normal": 3, "large": 2})
+    found = {name: set(content) for name, content in pixels(tmp_path).items()}
+    assert found == {f"{name}/00000{n}.png": {n}
+                     for name, count in (("normal", 3), ("large", 2))
+                     for n in range(count)}  # fmt: skip
+    with pytest.raises(DataError, match=r"4 samples of class large were asked, Few has 3; lower"):
+        write(tmp_path / "more", Few(), {"large": 4})
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_damaged_card_is_named(tmp_path):
+    write(tmp_path)
+    (tmp_path / "samples.json").write_text("{")
+    with pytest.raises(DataError, match=r"samples\.json: damaged"):
+        write(tmp_path)
 
 
 def test_pixels_are_the_generators_rounded_to_8_bits(tmp_path):

@@ -30,6 +30,7 @@ from frerec.training_tools import check_machine, check_positive, write_json
 log = logging.getLogger(__name__)
 
 SMALLEST_BANK = 2 * POOL_PER_NEIGHBOUR
+SAMPLE_CHECKS = ("features", "quality", "memorisation")  # parts of the configuration
 
 
 def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int]:
@@ -101,7 +102,8 @@ def check_before_training(cells: Sequence[Cell]) -> None:
                 )
         if config.arm.synthetic != "none" and first_time("samples", {"key": stages.samples_key}):
             if config.samples.path is None:
-                stages.new_generator()
+                stages.check_generation()
+            stages.check_measures()
             for warning in stages.check_samples():
                 log.warning("%s", warning)
 
@@ -209,7 +211,7 @@ def _with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
     for item in planned:
         data_part = OmegaConf.to_container(item.config.data, resolve=True)
         data_key = content_hash({"data": data_part})
-        parts = ("data", "samples", "generator", "calibrator", "trainer")
+        parts = ("data", "samples", "generator", "calibrator", "trainer", *SAMPLE_CHECKS)
         whole = {part: OmegaConf.to_container(item.config[part], resolve=True) for part in parts}
         key = content_hash(whole)
         if key not in shared:

@@ -46,12 +46,12 @@ def planes_figure(
     figure = Figure(figsize=(10.4, 5.9), layout="constrained")
     panels = figure.subplots(2, 4)
     for panel, name, plane in zip(panels[0], names, planes, strict=True):
-        shown = _map(panel, plane, titles[name], theme, power, ring="white")
-    _bar(figure, shown, panels[0], "log power, dB", theme)
+        shown = plane_panel(panel, plane, titles[name], theme, power, ring="white")
+    scale_bar(figure, shown, panels[0], "log power, dB", theme)
     for panel, (a, b), plane in zip(panels[1], pairs, gaps, strict=True):
         title = f"{titles[a]}\nminus {titles[b]}"
-        shown = _map(panel, plane, title, theme, gap, ring="#333333")
-    _bar(figure, shown, panels[1], "difference, dB", theme)
+        shown = plane_panel(panel, plane, title, theme, gap, ring="#333333")
+    scale_bar(figure, shown, panels[1], "difference, dB", theme)
     return figure
 
 
@@ -66,15 +66,15 @@ def _row(
     figure = Figure(figsize=(9.0, 3.1), layout="constrained")
     panels = figure.subplots(1, 3)
     for panel, plane, title in zip(panels[:2], planes, titles, strict=True):
-        shown = _map(panel, plane, title, theme, power, ring="white")
-    _bar(figure, shown, panels[:2], "log power, dB", theme)
+        shown = plane_panel(panel, plane, title, theme, power, ring="white")
+    scale_bar(figure, shown, panels[:2], "log power, dB", theme)
     title = f"{titles[1]} minus {titles[0]}"
-    shown = _map(panels[2], gap_plane, title, theme, gap, ring="#333333")
-    _bar(figure, shown, panels[2:], "difference, dB", theme)
+    shown = plane_panel(panels[2], gap_plane, title, theme, gap, ring="#333333")
+    scale_bar(figure, shown, panels[2:], "difference, dB", theme)
     return figure
 
 
-def _map(
+def plane_panel(
     panel: Axes,
     plane: NDArray[np.float64],
     title: str,
@@ -83,6 +83,7 @@ def _map(
     *,
     ring: str,
 ) -> Any:
+    """Show a plane ``[H, W]`` in dB, DC in the middle, a ring where the high band begins."""
     height, width = plane.shape
     # In fractions of the Nyquist frequency of each axis; a coefficient lies in its pixel's middle.
     left, right = (-(width // 2) - 0.5, width - width // 2 - 0.5)
@@ -103,7 +104,8 @@ def _map(
     return shown
 
 
-def _bar(figure: Figure, shown: Any, panels: Any, label: str, theme: Theme) -> None:
+def scale_bar(figure: Figure, shown: Any, panels: Any, label: str, theme: Theme) -> None:
+    """The colour scale of some panels."""
     extend = "both"  # percentiles end the scale: some coefficients lie beyond
     bar = figure.colorbar(shown, ax=list(panels), shrink=0.9, pad=0.015, extend=extend)
     bar.set_label(label, fontsize=9.5, color=theme.text)

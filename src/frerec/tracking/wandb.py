@@ -141,6 +141,13 @@ class TrackedRun:
         except Exception as error:
             log.warning("W&B took no summary (%s); the local files have it", error)
 
+    def pictures(self, files: Mapping[str, Path]) -> None:
+        """Add PNG files to the run, by key."""
+        if self._logger is None:
+            return
+        for key, file in files.items():
+            self._logger.log_image(key, [str(file)])
+
 
 class NoTracker:
     """Local files only."""

@@ -1,25 +1,68 @@
-"""``frerec generate``: train a generator on the training split, write labelled samples."""
+"""``frerec generate``: train a generator on the training split, write samples and their card."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
+from frerec.benchmark.hashing import content_hash
+from frerec.benchmark.sample_description import CARD, GRID, PAGE, SIGNATURE, describe
 from frerec.benchmark.stages import Stages
-from frerec.config import check_complete, compose_config, require
+from frerec.config import check_complete, compose_config, instantiate, require
+from frerec.data.hashing import hash_images
 from frerec.errors import ConfigError
-from frerec.verbs.folders import refuse_inside
+from frerec.samples import files_of_real_images
+from frerec.training_tools import check_machine
+from frerec.verbs.folders import refuse_around, refuse_inside
+
+log = logging.getLogger(__name__)
+
+NUMBERS = ("fid", "kid", "precision", "recall", "lsd_db", "lsd_high_db", "detector_auc")
 
 
 def run(config_name: str, overrides: Sequence[str]) -> int:
-    """Train (or take from the store) and write the samples; resumes after a kill."""
+    """Train (or take what is trained), write samples, measure them; resumes after a kill."""
     config = compose_config(config_name, overrides)
     out = Path(require(config, "out", "the folder for the samples"))
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; give out= a folder")
     check_complete(config)
+    if config.samples.path is not None:
+        raise ConfigError(
+            "samples.path: samples that are there are not generated; give out= and generator="
+        )
     root = config.data.get("root")
     refuse_inside(out, Path(root) if root else None, key="out", source_key="data.root")
+    reads = {"data.root": root, "generator.checkpoint": config.generator.checkpoint}
+    refuse_around(out, reads, key="out")
+    check_machine("32-true", config.trainer.accelerator)
     progress = bool(config.trainer.progress) and sys.stderr.isatty()
-    manifest = Stages(config, progress=progress).generate(out)
-    print(f"Samples: {out} ({len(manifest)} images)")
+    tracker = instantiate(config.logger)
+    stages = Stages(config, progress=progress)
+    stages.check_generation()
+    stages.check_measures()
+    key = content_hash({"samples": stages.samples_key})
+    with tracker.run(
+        f"{stages.generator_name} on {stages.data.name}",
+        group="generate",
+        cell_id=key,
+        config={"config": OmegaConf.to_container(config, resolve=True)},
+        directory=Path(config.paths.runs) / "generate" / key,
+    ) as tracked:
+        stages.loggers = tracked.loggers
+        manifest = stages.generate(out)
+        if stages.is_command:
+            for warning in files_of_real_images(hash_images(manifest), stages.data.manifest):
+                log.warning("%s", warning)
+        described = describe(stages, out, manifest)
+        quality = described.card["quality"]
+        tracked.summary({name: quality[name] for name in NUMBERS if quality[name] is not None})
+        # Never the figure of memorised pairs: it shows real images.
+        tracked.pictures({"samples": out / GRID, "signature": out / SIGNATURE})
+    for warning in quality["warnings"]:
+        log.warning("%s", warning)
+    print(f"Samples: {out} ({len(described.manifest)} images)")
+    print(f"Card: {out / PAGE}, {out / CARD}")
     return 0

@@ -1,0 +1,144 @@
+"""What ``frerec generate`` leaves beside the samples: their card, figures, and what was copied."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frerec.benchmark.calibrated import STACK_FILE
+from frerec.benchmark.generator_stages import TRAINED_ON
+from frerec.benchmark.stages import Stages
+from frerec.config import plain
+from frerec.data.manifest import Manifest
+from frerec.data.stack import ImageStack
+from frerec.generators.base import CARD as TRAINING_CARD
+from frerec.generators.base import CONFIG, WEIGHTS
+from frerec.generators.grids import GRIDS, write_grid
+from frerec.sample_card.content import make_card
+from frerec.sample_card.grid import stack_grid
+from frerec.sample_card.page import write_page
+from frerec.sample_card.signature import measure_spectra, save_spectra, write_signature
+from frerec.samples.memorisation import Memorisation
+from frerec.samples.memorisation_figure import write_memorisation_figure
+from frerec.samples.writer import MANIFEST
+from frerec.training_tools import write_json
+
+CARD, PAGE = "card.json", "card.md"
+GRID, SIGNATURE, COPIES = "samples.png", "signature.png", "memorisation.png"
+SPECTRA = "signature.npz"  # the numbers of that figure
+GENERATOR = "generator"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What was written beside the samples."""
+
+    card: dict[str, Any]
+    manifest: Manifest
+
+
+def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
+    """Measure the samples in ``folder`` against the training images and write card and figures.
+
+    With ``samples.exclude_memorised`` the images that look like training images are deleted, and
+    left out of the manifest first.
+
+    Args:
+        stages: Of the configuration that made the samples.
+        folder: That of ``frerec generate``.
+        manifest: Its images.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        stack, manifest = stages.decode(manifest, Path(work) / STACK_FILE)
+        copies = stages.find_memorised(stack)
+        excluded: dict[str, int] = {}
+        if stages.config.samples.exclude_memorised:
+            kept, excluded = stages.without_memorised(manifest, copies.flagged)
+            _leave_out(folder, manifest, kept)
+            manifest, shown = manifest.take(kept), stack.select(kept)
+        else:
+            shown = stack
+        quality = stages.measure_quality(shown, manifest)
+        _draw(stages, folder, manifest, shown, stack, copies)
+    card = make_card(
+        generator=stages.generator_name,
+        kind=type(stages.new_generator()).__name__,
+        settings=_settings(stages),
+        **_training(stages),
+        counts={name: int((manifest.table["label"] == name).sum()) for name in stages.data.classes},
+        seed=int(stages.config.samples.seed),
+        excluded=excluded,
+        quality=quality.to_dict(),
+        memorisation=copies.summary(),
+    )
+    if not stages.is_command:
+        _keep_generator(stages.generator, folder / GENERATOR)
+    write_page(card, folder / PAGE, grid=GRID, signature=SIGNATURE)
+    write_json(folder / CARD, card)
+    return Described(card, manifest)
+
+
+def _leave_out(folder: Path, manifest: Manifest, kept: np.ndarray) -> None:
+    """Take images out of the manifest, then delete those that are files of their own."""
+    Manifest(manifest.take(kept).table, Path(), manifest.classes).write(folder / MANIFEST)
+    others = np.setdiff1d(np.arange(len(manifest)), kept)
+    for row in others:
+        address = manifest.address(int(row))
+        if not address.index and not address.blob.member:
+            address.blob.path.unlink()
+
+
+def _draw(
+    stages: Stages,
+    folder: Path,
+    manifest: Manifest,
+    shown: ImageStack,
+    drawn: ImageStack,
+    copies: Memorisation,
+) -> None:
+    write_grid(stack_grid(shown, manifest.label_indices(), len(manifest.classes)), folder / GRID)
+    rows = stages.data.rows("train")
+    real = stages.data.stack.select(rows)
+    spectra = measure_spectra(real), measure_spectra(shown)
+    save_spectra(*spectra, folder / SPECTRA)
+    write_signature(*spectra, folder / SIGNATURE, name=stages.generator_name)
+    write_memorisation_figure(copies, drawn, real, folder / COPIES)
+    copies.save(folder)
+
+
+def _settings(stages: Stages) -> dict[str, Any]:
+    settings = plain(stages.config.generator)
+    hidden = ("name", "_target_", "training", "checkpoint", "command")
+    return {key: value for key, value in settings.items() if key not in hidden}
+
+
+def _training(stages: Stages) -> dict[str, dict[str, Any]]:
+    """What the generator learned from and how, as far as its folder says."""
+    if stages.is_command:
+        return {"trained_on": {}, "training": {}}
+    found = {}
+    for key, name in (("trained_on", TRAINED_ON), ("training", TRAINING_CARD)):
+        path = stages.generator / name
+        found[key] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found["trained_on"].pop("fingerprint", None)
+    for key in ("generator", "arguments"):
+        found["training"].pop(key, None)
+    return found
+
+
+def _keep_generator(source: Path, target: Path) -> None:
+    """Copy weights, cards and grids, so that the samples' folder needs no store."""
+    if source.resolve() == target.resolve():
+        return
+    target.mkdir(exist_ok=True)
+    for name in (WEIGHTS, CONFIG, TRAINING_CARD, TRAINED_ON):
+        if (source / name).is_file():
+            partial = target / f"{name}.partial"
+            shutil.copyfile(source / name, partial)
+            partial.replace(target / name)
+    if (source / GRIDS).is_dir():
+        shutil.copytree(source / GRIDS, target / GRIDS, dirs_exist_ok=True)

@@ -1,0 +1,1 @@
+"""What a set of samples is: made by what, how good, how close to its training images."""
