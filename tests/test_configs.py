@@ -10,7 +10,10 @@ from omegaconf import OmegaConf
 
 from frerec.config import compose_config, config_directory
 
-GROUPS = ("data", "samples", "generator", "calibrator", "arm", "classifier", "logger", "experiment")
+GROUPS = (
+    "data", "samples", "generator", "features", "calibrator", "arm", "classifier", "logger",
+    "experiment",
+)  # fmt: skip
 
 
 def options() -> list[str]:

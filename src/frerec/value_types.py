@@ -10,9 +10,24 @@ from frerec.errors import ConfigError
 
 MISSING = "???"
 # Keys whose default is null and which hold a whole number when they are given.
-OPTIONAL_INTEGERS = ("image_size", "train_size", "slices_per_patient", "training.crop", "bank_size")
+OPTIONAL_INTEGERS = (
+    "image_size",
+    "train_size",
+    "slices_per_patient",
+    "training.crop",
+    "bank_size",
+    "generator.training.grid_every",
+    "quality.limit",
+)
 # Keys whose default may be null and which hold a number when they are given.
-OPTIONAL_NUMBERS = ("samples.ratio",)
+OPTIONAL_NUMBERS = (
+    "samples.ratio",
+    "generator.training.gradient_clip",
+    "generator.min_snr",
+    "generator.timeout",
+)
+# Keys whose default is null and which hold text when they are given.
+OPTIONAL_TEXTS = ("generator.checkpoint", "generator.output", "generator.labels", "generator.cwd")
 # Keys whose default is a value and which may be null.
 NULLABLE = (
     "threshold",
@@ -23,6 +38,11 @@ NULLABLE = (
     "shr.clip",
     "clip",
     "cross_fit",
+    "generator.training.grid_every",
+    "generator.training.gradient_clip",
+    "generator.min_snr",
+    "quality.limit",
+    "features.image_size",
 )
 # Keys whose default is true or false and which may be the name of a mode.
 MODES = ("rhm.compile",)
@@ -39,7 +59,8 @@ def check_types(config: DictConfig, defaults: DictConfig, keys: Iterable[str]) -
     for key in keys:
         value, default = _at(plain, key), _at(known, key)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and isinstance(default, str) and "${" not in default:
+        text = isinstance(default, str) and "${" not in default
+        if number and (text or _named(key, OPTIONAL_TEXTS)):
             OmegaConf.update(config, key, str(value))  # a folder may be called 123
             continue
         expected = _expectation(key, value, default)
@@ -55,6 +76,10 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
         return "a finite number"
     if value is None and _named(key, NULLABLE):
         return None
+    if _named(key, OPTIONAL_TEXTS):
+        return None if isinstance(value, str | None) else "text, or null"
+    if _named(key, ("samples.bits",)):
+        return None if value in (8, 16, None) and not isinstance(value, float) else "8, 16 or null"
     if value is None and isinstance(default, str | int | float) and default != MISSING:
         return "a value"
     if key.endswith("label_map") and not isinstance(value, dict | type(None)):

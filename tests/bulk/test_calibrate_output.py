@@ -15,9 +15,10 @@ from PIL import Image
 
 from fixtures import textured_images, write_tree
 from frerec.bulk import output as output_module
-from frerec.bulk.png import PngWriter, write_png
+from frerec.bulk.png import PngWriter
 from frerec.calibration import Identity
 from frerec.cli import main
+from frerec.data.png import write_png
 from frerec.errors import DataError
 
 Calibrate = Callable[..., int]

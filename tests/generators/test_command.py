@@ -1,5 +1,6 @@
 """A user's own program as a generator: arguments letter by letter, nothing left running."""
 
+import io
 import json
 import os
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 from frerec.errors import ConfigError, DataError
+from frerec.generators import command as command_module
 from frerec.generators.command import CommandGenerator
 
 CLASSES = ("well", "ill")
@@ -230,3 +233,21 @@ def test_environment_reaches_the_program(tmp_path, monkeypatch):
     text = "import os, sys; sys.exit(os.environ['CUDA_VISIBLE_DEVICES'])"
     with pytest.raises(DataError, match="status 1: 5;"):
         run(program(text), tmp_path / "out", cwd=os.fspath(tmp_path))
+
+
+def test_the_bar_counts_images_now_and_then_and_never_beyond_the_total(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(command_module.time, "monotonic", lambda: now[0])
+    looks = []
+    walk = os.walk
+    monkeypatch.setattr(command_module.os, "walk", lambda out: looks.append(out) or walk(out))
+    with tqdm(total=4, file=io.StringIO()) as bar:
+        count = command_module._Counter(bar, tmp_path, 4)
+        for seconds, there, shown in ((0, 2, 2), (1, 3, 2), (3.9, 3, 2), (0.2, 3, 3), (6, 9, 4)):
+            now[0] += seconds
+            for k in range(there):
+                (tmp_path / f"{k}.PNG").touch()
+            (tmp_path / "notes.txt").touch()
+            count()
+            assert bar.n == shown
+    assert len(looks) == 3

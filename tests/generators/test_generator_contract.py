@@ -159,6 +159,31 @@ def test_another_training_in_the_same_folder_is_refused(tmp_path):
         fit(tmp_path, vae(beta=2.0))
 
 
+@pytest.mark.parametrize("changes", [{"checkpoint_every": 4}, {"grid_every": 2}])
+def test_when_it_pauses_changes_no_weight(tmp_path, changes):
+    """The store keys no training by these settings, so a killed one may go on with others."""
+    with pytest.raises(OSError, match="power cut"):
+        fit(tmp_path / "cut", dataset=Power(images(), 10))
+    weights = [
+        fit(tmp_path / "one")[0].state_dict(),
+        fit(tmp_path / "two", **changes)[0].state_dict(),
+        fit(tmp_path / "cut", **changes)[0].state_dict(),
+        fit(tmp_path / "one", **changes)[0].state_dict(),  # only loads
+    ]
+    for other in weights[1:]:
+        assert all(torch.equal(value, other[key]) for key, value in weights[0].items())
+
+
+def test_settings_of_sampling_may_change_between_a_kill_and_the_resume(tmp_path):
+    with pytest.raises(OSError, match="power cut"):
+        fit(tmp_path, dataset=Power(images(), 10))
+    cooler, _ = fit(tmp_path, vae(temperature=0.5))
+    assert cooler.hparams["temperature"] == 0.5
+    again, _ = fit(tmp_path, vae(temperature=0.7), dataset=Power(images(), 0))
+    assert torch.equal(again.averaged.out.weight, cooler.averaged.out.weight)
+    assert again.hparams["temperature"] == 0.7
+
+
 def test_every_class_needs_images(tmp_path):
     dataset = TensorDataset(images().tensors[0], torch.zeros(24, dtype=torch.int64))
     with pytest.raises(DataError, match="class number 1 has no training image"):

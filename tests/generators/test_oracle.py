@@ -155,6 +155,45 @@ def test_saved_and_loaded_it_makes_the_same_samples(data, tmp_path):
     assert class_grid(loaded, columns=30).shape[0] == 1  # more columns than images
 
 
+def test_one_that_is_kept_samples_every_damage_and_dose(fitted, data, tmp_path):
+    oracle(damage="noise", dose=1).fit(data, directory=tmp_path)
+    kept = Oracle.load(tmp_path)
+    fingerprints = {kept.fingerprint()}
+    for name in ("half", "clean", "checkerboard"):
+        other = fitted[name]
+        kept.set_sampling(damage=other.damage, dose=other.dose, ratio=other.ratio)
+        assert torch.equal(everything(kept, 3), everything(other, 3))
+        assert kept.fingerprint() == other.fingerprint()
+        fingerprints.add(kept.fingerprint())
+    assert len(fingerprints) == 4
+    with pytest.raises(ConfigError, match=r"generator dose=2: expected"):
+        kept.set_sampling(dose=2)
+    with pytest.raises(ConfigError, match="generator seed: is no setting of sampling alone"):
+        kept.set_sampling(seed=2)
+
+
+def test_its_images_must_be_those_that_the_data_withhold(data, tmp_path):
+    """Of another split, some would be test images."""
+    oracle().fit(data, directory=tmp_path)
+    kept = Oracle.load(tmp_path)
+    kept.check(data)
+    other = module(
+        data.source.root, image_size=32, train_size=5, split_seed=9, cache_dir=data.cache_dir
+    )
+    for generator in (kept, oracle()):
+        with pytest.raises(ConfigError, match=r"generator\.checkpoint: this oracle holds images"):
+            generator.check(ready(other))
+
+
+def test_wherever_it_is_sent_its_images_stay_as_they_are(fitted):
+    before = everything(fitted["noise"])
+    sent = fitted["noise"].to("meta").double()
+    assert sent.images.device.type == "cpu"
+    assert torch.equal(sent.labels, fitted["noise"].labels)
+    fitted["noise"].to("cpu").float()
+    assert torch.equal(everything(fitted["noise"]), before)
+
+
 def test_images_that_need_sixteen_bits_keep_them(tmp_path):
     root = tmp_path / "set"
     write_tree(root, textured_images(40, height=48, width=48, seed=4),
@@ -171,9 +210,9 @@ def test_images_that_need_sixteen_bits_keep_them(tmp_path):
 def test_fitting_again_is_the_same_and_another_one_is_refused(data, tmp_path):
     generator = oracle(dose=0.4)
     card = generator.fit(data, directory=tmp_path)
-    assert oracle(dose=0.4).fit(data, directory=tmp_path) == card
+    assert oracle(dose=0.5).fit(data, directory=tmp_path) == card  # a matter of sampling
     with pytest.raises(ConfigError, match="holds a generator with another arguments"):
-        oracle(dose=0.5).fit(data, directory=tmp_path)
+        oracle(seed=1).fit(data, directory=tmp_path)
     smaller = module(data.source.root, image_size=32, train_size=4, cache_dir=data.cache_dir)
     with pytest.raises(ConfigError, match="holds a generator with another images and withheld"):
         oracle(dose=0.4).fit(ready(smaller), directory=tmp_path)
@@ -217,7 +256,8 @@ def test_weights_of_another_kind_are_refused(data, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(DataError, match=r"expected \[\d+, 1, 16, 16\] pixels"):
         Oracle.load(tmp_path)
-    assert load_file(tmp_path / "weights.safetensors").keys() == {"images", "labels", "digests"}
+    kept = {"images", "labels", "digests", "withheld"}
+    assert load_file(tmp_path / "weights.safetensors").keys() == kept
 
 
 @pytest.mark.parametrize(

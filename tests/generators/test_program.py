@@ -87,6 +87,33 @@ module.run_program({sleeper(pids)!r}, Path({str(tmp_path / "log")!r}))
         process.wait()
 
 
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+)
+def test_a_signal_in_the_moment_of_the_start_leaves_no_orphan(tmp_path, monkeypatch, number, error):
+    started = []
+    original = subprocess.Popen
+
+    def start(*arguments, **settings):
+        started.append(original(*arguments, **settings))
+        signal.raise_signal(number)  # it runs, but nobody has its name yet
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
+    with pytest.raises(error):
+        run_program([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log")
+    assert started[0].returncode is not None
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)] == before
+
+
+def test_the_program_can_be_told_to_end_by_the_usual_signals(tmp_path):
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    with pytest.raises(DataError, match="signal SIGTERM"):
+        run_program([sys.executable, "-c", code], tmp_path / "log")
+
+
 def test_the_input_is_empty_and_the_handlers_are_put_back(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     text = "import sys; assert sys.stdin.read() == ''; sys.exit(9)"

@@ -95,6 +95,12 @@ def test_tables_have_captions_and_scoped_headers(page):
     assert {th.get("scope") for th in page.all("th")} == {"col", "row", "rowgroup"}
 
 
+def test_the_generators_quality_is_beside_the_results(page):
+    ids = [attributes.get("id") for _, attributes in page.tags]
+    assert ids.index("table") < ids.index("quality")
+    assert "real half against real half 600 / 600 3.25" in page.words
+
+
 def test_labels_refer_to_headings_that_exist(page):
     ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
     assert len(ids) == len(set(ids))

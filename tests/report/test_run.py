@@ -87,6 +87,10 @@ def test_an_arm_without_a_generator_has_an_empty_one(run_dir):
             lambda d: (d / "cells/raw-resnet50-0/status.json").write_text('{"state": "asleep"}'),
             "found 'asleep'",
         ),
+        (
+            lambda d: edit(d / "showcase/showcase.json", lambda c: c.update(quality=[3])),
+            "quality must be a list",
+        ),
         (lambda d: (d / "showcase/images.npz").write_bytes(b"PK torn"), "images.npz: not readable"),
         (
             lambda d: np.savez(d / "showcase/images.npz", real=np.zeros((2, 8, 8))),

@@ -11,8 +11,9 @@ from scipy import stats
 from frerec.report.comparisons import PAIRS, compare, groups
 from frerec.report.context_tables import counts_table, published_table
 from frerec.report.run import read_run
-from frerec.report.tables import all_tables, main_table, results_frame, training_table
+from frerec.report.tables import all_tables, main_table, results_frame
 from frerec.report.tabular import Row, Table, fixed, p_text, signed, thousands
+from frerec.report.training_table import training_table
 
 
 def table(run, key):
@@ -198,6 +199,48 @@ def test_sample_quality_keeps_gaps_and_names_the_features(run_dir):
     rows = {r.cells[0]: r.cells for r in table(read_run(run_dir), "samples").rows}
     assert rows["synthetic"][4:] == ("0.1421 ± 0.0042", "ResNet-50 (ImageNet), global pool")
     assert rows["synthetic, after FreRec"][3:] == ("–", "–", "–")
+
+
+def test_the_generators_quality_stands_beside_its_floor(run_dir):
+    quality = table(read_run(run_dir), "quality")
+    assert {row.group for row in quality.rows} == {"vae generator.beta=0.5"}
+    rows = {row.cells[0]: row.cells[1:] for row in quality.rows}
+    assert list(rows) == ["samples", "samples against half", "real half against real half"]
+    assert rows["samples"] == (
+        "1\u202f200 / 1\u202f200", "81.24", "0.1421 ± 0.0042", "0.512", "0.250", "9.48", "13.20",
+        "–",
+    )  # fmt: skip
+    assert rows["real half against real half"][:2] == ("600 / 600", "3.25")
+    assert "timm resnet18, random weights" in quality.notes[0]
+    assert any("unreliable; read KID" in note for note in quality.notes)
+    floor = row_of(quality.frame, set="floor")
+    assert (floor.fid, floor.kid, floor.n_real) == (3.25, 0.0007, 600)
+
+
+def test_quality_may_be_missing_in_part_or_altogether(run_dir):
+    file = run_dir / "showcase" / "showcase.json"
+    notes = json.loads(file.read_text())
+    notes["quality"][0]["quality"]["floor"] = None
+    file.write_text(json.dumps(notes))
+    assert len(table(read_run(run_dir), "quality").rows) == 2
+    del notes["quality"]  # of a run from before
+    file.write_text(json.dumps(notes))
+    assert "quality" not in {t.key for t in all_tables(read_run(run_dir))}
+
+
+def test_samples_left_out_as_memorised_are_counted_where_that_was_asked(run_dir):
+    before = table(read_run(run_dir), "training")
+    assert "Left out as memorised" not in before.columns
+    file = run_dir / "cells" / "gda-resnet50-1" / "metrics.json"
+    metrics = json.loads(file.read_text())
+    metrics["training"]["excluded_memorised"] = 7
+    file.write_text(json.dumps(metrics))
+    training = table(read_run(run_dir), "training")
+    assert training.columns[-1] == "Left out as memorised"
+    cells = {(row.group, row.cells[0]): row.cells[-1] for row in training.rows}
+    assert {key for key, value in cells.items() if value == "7"} == {("resnet50", "gda")}
+    assert set(cells.values()) == {"7", "–"}
+    assert results_frame(read_run(run_dir)).training_excluded_memorised.sum() == 7
 
 
 def test_counts_are_summed_over_the_classes(run_dir):

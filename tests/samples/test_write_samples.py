@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from frerec.data.manifest import Manifest
+from frerec.data.readers import read_pixels
 from frerec.errors import ConfigError, DataError
 from frerec.generators import ConditionalVAE, Generator, LearnedGenerator
 from frerec.samples import balanced_counts, load_samples, write_samples
@@ -140,6 +141,39 @@ def test_pixels_are_the_generators_rounded_to_8_bits(tmp_path):
     expected = np.rint(255 / (1 + np.exp(-latents.astype(np.float64))))
     assert np.abs(found - expected).max() <= 1
     assert (found == expected).mean() > 0.99
+
+
+def test_a_generators_own_batch_size_decides_how_much_is_drawn_in_vain(tmp_path):
+    generator = Exact()
+    generator.batch_size = 2
+    seen = []
+    draw = generator.draw
+    generator.draw = lambda labels, *rest: seen.append(len(labels)) or draw(labels, *rest)
+    write(tmp_path / "few", generator, {"large": 3}, batch_size=None)
+    assert seen == [2, 2]
+    write(tmp_path / "many", generator, {"large": 6}, batch_size=None)
+    assert pixels(tmp_path / "few").items() <= pixels(tmp_path / "many").items()
+    assert ConditionalVAE.batch_size == 64
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_pixels_have_the_bits_that_were_asked(tmp_path, bits):
+    generator = Few()
+    generator.draw = lambda labels, *_: torch.full((len(labels), 1, 16, 16), 0.3)
+    write(tmp_path, generator, {"normal": 2}, bits=bits)
+    largest = 2**bits - 1
+    found = read_pixels(load_samples(tmp_path, classes=CLASSES, allow_missing=True).address(0))
+    assert float(found.flatten()[0]) == pytest.approx(round(0.3 * largest) / largest, abs=1e-7)
+    with pytest.raises(DataError, match="made with another bits"):
+        write(tmp_path, generator, {"normal": 2}, bits=24 - bits)
+
+
+def test_an_image_that_is_not_finite_is_refused(tmp_path):
+    generator = Few()
+    generator.draw = lambda labels, *_: torch.full((len(labels), 1, 16, 16), torch.nan)
+    with pytest.raises(DataError, match="Few makes images with NaN"):
+        write(tmp_path, generator, {"normal": 2})
+    assert not list(tmp_path.glob("*/*.png"))
 
 
 def test_colour_is_written_in_the_right_order(tmp_path):

@@ -146,6 +146,9 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
     pd.concat(tables, ignore_index=True).to_parquet(partial)
     partial.replace(directory / "predictions.parquet")
     synthetic = config.arm.synthetic != "none"
+    excluded = None
+    if synthetic and config.samples.exclude_memorised:
+        excluded = int(stages.memorisation.flagged.sum())
     metrics["training"] = {
         "steps": record.steps,
         "images_seen": record.images_seen,
@@ -153,6 +156,7 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
         "best_val_auc": record.best_val_auc,
         "train_real": len(data.rows("train")),
         "train_synthetic": len(stages.samples.stack) if synthetic else 0,
+        **({"excluded_memorised": excluded} if excluded is not None else {}),
         "seconds": round(record.seconds, 1),
         "cell_seconds": round(time.monotonic() - started, 1),
     }

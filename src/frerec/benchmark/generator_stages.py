@@ -1,7 +1,5 @@
 """The stages up to a trained generator: data, training or the user's checkpoint, its samples."""
 
-import json
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,23 +10,28 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
+from frerec.benchmark.checkpoint import TRAINED_ON, check_checkpoint, trained_on
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.store import Store
 from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
+from frerec.data.decoding import Decoding
 from frerec.data.manifest import Manifest
+from frerec.data.readers import ReadOptions
 from frerec.errors import ConfigError, DataError
 from frerec.generators import Generator, load_generator
+from frerec.generators.base import read_config
 from frerec.generators.command import CommandGenerator
-from frerec.samples import balanced_counts, load_samples, write_samples
+from frerec.generators.training import check_training
+from frerec.samples import balanced_counts, write_samples
 from frerec.samples.commanded import run_into
+from frerec.samples.own_outputs import read_generated
 from frerec.training_tools import training_device, write_json
 
-log = logging.getLogger(__name__)
-
-FORMAT = 3  # raise when an artifact's content changes for equal inputs
-TRAINED_ON = "data.json"  # beside a generator's weights: which data it learned from
+FORMAT = 3  # of `generators`: raise when training gives other weights for equal inputs
 NO_ARGUMENTS = ("name", "training", "checkpoint")  # keys that the generator's class does not take
+OF_THE_DATA = ("num_classes", "channels", "image_size")  # arguments that the data decide
+NO_WEIGHTS = ("checkpoint_every", "grid_every")  # settings of training that change no weight
 
 
 class GeneratorStages:
@@ -87,20 +90,21 @@ class GeneratorStages:
         if self.checkpoint is not None:
             return content_hash({"checkpoint": load_generator(self.checkpoint).fingerprint()})
         settings = plain(self.config.generator)
-        without = (*NO_ARGUMENTS, *self._generator_class.sampling_arguments)
+        without = (*NO_ARGUMENTS, *self.generator_class.sampling_arguments)
         part = {k: v for k, v in settings.items() if k not in without}
         content = {"format": FORMAT, "generator": part, "data": self.data.fingerprint}
-        if self._generator_class.uses_withheld:
+        if self.generator_class.uses_withheld:
             content["withheld"] = self.data.withheld.fingerprint
         else:
-            content["training"] = settings["training"]
+            training = settings["training"].items()
+            content["training"] = {k: v for k, v in training if k not in NO_WEIGHTS}
         return content_hash(content)
 
     @cached_property
     def generator(self) -> Path:
         """Folder of the generator: the user's, or one trained on the real training images."""
         if self.checkpoint is not None:
-            self._check_checkpoint(self.checkpoint)
+            check_checkpoint(self.checkpoint, self.data, self.generator_class)
             return self.checkpoint
 
         def train(folder: Path) -> None:
@@ -116,7 +120,7 @@ class GeneratorStages:
                 loggers=self.loggers,
                 **({} if generator.uses_withheld else training),  # such a one is not trained
             )
-            write_json(folder / TRAINED_ON, self._trained_on())
+            write_json(folder / TRAINED_ON, trained_on(self.data))
 
         return self.store.make("generators", self.generator_key, train)
 
@@ -124,62 +128,29 @@ class GeneratorStages:
     def _sampling(self) -> dict[str, Any]:
         """The configuration's settings of sampling: they hold for a checkpoint too."""
         settings = plain(self.config.generator)
-        return {k: settings[k] for k in self._generator_class.sampling_arguments if k in settings}
+        return {k: settings[k] for k in self.generator_class.sampling_arguments if k in settings}
 
-    @cached_property
-    def sampler(self) -> Generator:
-        """The trained generator as the configuration samples it, where the trainer runs."""
+    @property
+    def generator_settings(self) -> dict[str, Any]:
+        """What the samples depend on: the arguments of a trained generator or of a checkpoint.
+
+        Of a command only what names no file of this machine.
+        """
+        if self.is_command:
+            settings = plain(self.config.generator)
+            hidden = (*NO_ARGUMENTS, "_target_", "command", "cwd")
+            return {key: value for key, value in settings.items() if key not in hidden}
+        _, arguments = read_config(self.generator)
+        return {k: v for k, v in arguments.items() if k not in OF_THE_DATA} | self._sampling
+
+    def load_sampler(self) -> Generator:
+        """The trained generator as the configuration samples it, where the trainer runs.
+
+        It is not kept: the memory that it takes on a GPU is free when the caller lets it go.
+        """
         generator = load_generator(self.generator)
         generator.set_sampling(**self._sampling)
         return generator.to(training_device(self.config.trainer.accelerator))
-
-    def _trained_on(self) -> dict[str, Any]:
-        data = self.data
-        counts = np.bincount(data.labels("train"), minlength=len(data.classes)).tolist()
-        return {
-            "data": data.name,
-            "modality": data.modality,
-            "fingerprint": data.fingerprint,
-            "classes": list(data.classes),
-            "training_images": dict(zip(data.classes, counts, strict=True)),
-        }
-
-    def _check_checkpoint(self, folder: Path) -> None:
-        """Refuse a generator of other classes or images; warn where it may have seen test images.
-
-        Raises:
-            ConfigError: Names what differs.
-        """
-        generator, data = load_generator(folder), self.data
-        path = folder / TRAINED_ON
-        try:
-            known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        except ValueError:
-            raise DataError(f"{path}: damaged; restore it, or remove it") from None
-        wanted = self._generator_class.__name__
-        if type(generator).__name__ != wanted:
-            raise ConfigError(
-                f"generator.checkpoint={folder}: holds a {type(generator).__name__}, not the"
-                f" {wanted} of generator={self.config.generator.name}; give the generator= that it"
-                " was trained by"
-            )
-        for what, theirs, ours in (
-            ("classes", known.get("classes"), list(data.classes)),
-            ("classes", generator.num_classes, len(data.classes)),
-            ("channels", generator.channels, data.channels),
-            ("pixels a side", generator.image_size, data.image_size),
-        ):
-            if theirs is not None and theirs != ours:
-                raise ConfigError(
-                    f"generator.checkpoint={folder}: made for {what} {theirs}, the data have"
-                    f" {ours}; take another checkpoint, or set the data accordingly"
-                )
-        if known.get("fingerprint") != data.fingerprint:
-            log.warning(
-                "generator.checkpoint=%s was not trained on exactly this training split; make sure"
-                " that it saw no validation or test image",
-                folder,
-            )
 
     def new_generator(self) -> Generator | CommandGenerator:
         """The configured generator, untrained."""
@@ -204,10 +175,14 @@ class GeneratorStages:
         """
         counts = self.sample_counts
         if self.checkpoint is not None:
-            self._check_checkpoint(self.checkpoint)
+            check_checkpoint(self.checkpoint, self.data, self.generator_class)
             return
         generator = self.new_generator()
-        if isinstance(generator, Generator) and generator.uses_withheld:
+        if not isinstance(generator, Generator):
+            return
+        if not generator.uses_withheld:
+            check_training(**plain(self.config.generator)["training"])
+        else:
             labels = self.data.withheld.labels
             there = np.bincount(labels, minlength=len(self.data.classes)).tolist()
             for (name, wanted), count in zip(counts.items(), there, strict=True):
@@ -219,13 +194,21 @@ class GeneratorStages:
                     )
 
     @property
-    def _generator_class(self) -> Any:
+    def generator_class(self) -> Any:
+        """The configured generator's class."""
         return get_class(self.config.generator["_target_"])
+
+    @property
+    def samples_are_real(self) -> bool:
+        """Whether the samples are real images, damaged or not: they must not leave the machine."""
+        if self.config.samples.path is not None or self.is_command:
+            return False
+        return bool(self.generator_class.uses_withheld)
 
     @property
     def is_command(self) -> bool:
         """Whether the samples come from a command of the user's."""
-        return self._generator_class is CommandGenerator
+        return self.generator_class is CommandGenerator
 
     @property
     def real_counts(self) -> dict[str, int]:
@@ -257,26 +240,43 @@ class GeneratorStages:
             raise ConfigError(f"samples.counts={counts}: expected at least one image")
         return {name: counts.get(name, 0) for name in self.data.classes}
 
-    def generate(self, folder: Path) -> Manifest:
+    @property
+    def sample_decoding(self) -> Decoding:
+        """How samples are read: resized as the real images, neither cropped nor windowed again."""
+        data, options = self.config.data, ReadOptions(self.config.data.pixel_limit)
+        return Decoding(
+            self.data.channels, self.data.image_size, data.fit, data.upsample, options=options
+        )
+
+    @property
+    def sample_bits(self) -> int:
+        """Bits a value of the samples' files."""
+        asked = self.config.samples.bits
+        held = 16 if self.data.stack.dtype == "uint16" else 8
+        return held if asked is None else int(asked)
+
+    def generate(self, folder: Path, *, finished: bool = True) -> Manifest:
         """Write labelled samples by the generator, and read them like any samples.
 
         A generator of this package leaves PNG files in a folder a class; a command leaves what it
-        likes below ``folder/output``.
+        likes below ``folder/output``. For ``finished`` see :func:`frerec.samples.write_samples`.
         """
         if not self.is_command:
             write_samples(
-                self.sampler,
+                self.load_sampler(),
                 self.sample_counts,
                 self.data.classes,
                 folder,
                 seed=self.config.samples.seed,
+                bits=self.sample_bits,
                 dataset=self.generator_name,
                 progress=self.progress,
+                finished=finished,
             )
-            return load_samples(folder, classes=self.data.classes, allow_missing=True)
-        return self._run_command(folder)
+            return read_generated(folder)
+        return self._run_command(folder, finished=finished)
 
-    def _run_command(self, folder: Path) -> Manifest:
+    def _run_command(self, folder: Path, *, finished: bool) -> Manifest:
         """Run the user's command once; what it left is taken again by a later call."""
         command = self.new_generator()
         assert isinstance(command, CommandGenerator)
@@ -288,4 +288,8 @@ class GeneratorStages:
             origin,
             counts=self.sample_counts,
             size=(self.data.image_size, self.data.channels),
+            real=self.data.manifest,
+            decoding=self.data.decoding,
+            progress=self.progress,
+            finished=finished,
         )

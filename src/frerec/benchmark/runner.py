@@ -130,15 +130,15 @@ def _show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
     calibrated.sort(key=lambda cell: cell.config.arm.get("calibrator") is not None)
     shown = (calibrated or synthetic)[0]
     features = _feature_cell(finished, run_dir)
-    key = content_hash(
-        {"cell": shown.id, "features": str(features and features.name), "settings": plain(settings)}
-    )
+    content = {"cell": shown.id, "features": str(features and features.name)}
+    qualities = [cell.stages.quality_key for cell in synthetic]
+    key = content_hash({**content, "settings": plain(settings), "quality": qualities})
     with FileLock(run_dir / "showcase.lock"):
         marker = run_dir / "showcase" / "key.txt"
         if marker.is_file() and marker.read_text() == key:
             return
         try:
-            write_showcase(shown, run_dir, features, settings, with_calibrator=bool(calibrated))
+            write_showcase(shown, run_dir, features, settings, cells=synthetic)
         except Exception as error:
             (run_dir / "showcase").mkdir(exist_ok=True)
             (run_dir / "showcase" / "error.txt").write_text(traceback.format_exc())

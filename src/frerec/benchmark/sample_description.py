@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from frerec.benchmark.calibrated import STACK_FILE
-from frerec.benchmark.generator_stages import TRAINED_ON
+from frerec.benchmark.checkpoint import TRAINED_ON
 from frerec.benchmark.stages import Stages
-from frerec.config import plain
 from frerec.data.manifest import Manifest
 from frerec.data.stack import ImageStack
 from frerec.generators.base import CARD as TRAINING_CARD
@@ -24,7 +21,7 @@ from frerec.sample_card.page import write_page
 from frerec.sample_card.signature import measure_spectra, save_spectra, write_signature
 from frerec.samples.memorisation import Memorisation
 from frerec.samples.memorisation_figure import write_memorisation_figure
-from frerec.samples.writer import MANIFEST
+from frerec.samples.set_folder import finish, leave_out
 from frerec.training_tools import write_json
 
 CARD, PAGE = "card.json", "card.md"
@@ -44,13 +41,14 @@ class Described:
 def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
     """Measure the samples in ``folder`` against the training images and write card and figures.
 
-    With ``samples.exclude_memorised`` the images that look like training images are deleted, and
-    left out of the manifest first.
+    With ``samples.exclude_memorised`` the images that look like training images are left out of the
+    manifest. Those of a generator of this package are moved to ``folder/memorised``; what a command
+    made stays where it is. At the end the set is finished.
 
     Args:
         stages: Of the configuration that made the samples.
         folder: That of ``frerec generate``.
-        manifest: Its images.
+        manifest: All images that were made.
     """
     with tempfile.TemporaryDirectory() as work:
         stack, manifest = stages.decode(manifest, Path(work) / STACK_FILE)
@@ -58,7 +56,8 @@ def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
         excluded: dict[str, int] = {}
         if stages.config.samples.exclude_memorised:
             kept, excluded = stages.without_memorised(manifest, copies.flagged)
-            _leave_out(folder, manifest, kept)
+            flagged = manifest.table["image"][copies.flagged].tolist()
+            leave_out(folder, flagged, move=not stages.is_command)
             manifest, shown = manifest.take(kept), stack.select(kept)
         else:
             shown = stack
@@ -66,8 +65,8 @@ def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
         _draw(stages, folder, manifest, shown, stack, copies)
     card = make_card(
         generator=stages.generator_name,
-        kind=type(stages.new_generator()).__name__,
-        settings=_settings(stages),
+        kind=stages.generator_class.__name__,
+        settings=stages.generator_settings,
         **_training(stages),
         counts={name: int((manifest.table["label"] == name).sum()) for name in stages.data.classes},
         seed=int(stages.config.samples.seed),
@@ -79,17 +78,8 @@ def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
         _keep_generator(stages.generator, folder / GENERATOR)
     write_page(card, folder / PAGE, grid=GRID, signature=SIGNATURE)
     write_json(folder / CARD, card)
+    finish(folder, excluded=excluded)
     return Described(card, manifest)
-
-
-def _leave_out(folder: Path, manifest: Manifest, kept: np.ndarray) -> None:
-    """Take images out of the manifest, then delete those that are files of their own."""
-    Manifest(manifest.take(kept).table, Path(), manifest.classes).write(folder / MANIFEST)
-    others = np.setdiff1d(np.arange(len(manifest)), kept)
-    for row in others:
-        address = manifest.address(int(row))
-        if not address.index and not address.blob.member:
-            address.blob.path.unlink()
 
 
 def _draw(
@@ -108,12 +98,6 @@ def _draw(
     write_signature(*spectra, folder / SIGNATURE, name=stages.generator_name)
     write_memorisation_figure(copies, drawn, real, folder / COPIES)
     copies.save(folder)
-
-
-def _settings(stages: Stages) -> dict[str, Any]:
-    settings = plain(stages.config.generator)
-    hidden = ("name", "_target_", "training", "checkpoint", "command")
-    return {key: value for key, value in settings.items() if key not in hidden}
 
 
 def _training(stages: Stages) -> dict[str, dict[str, Any]]:

@@ -1,147 +1,47 @@
-"""The stages up to the samples in use: read or drawn, checked, without what is memorised."""
+"""The stages up to the samples in use: measured, and without what is memorised where asked."""
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from frerec.benchmark.calibrated import STACK_FILE
-from frerec.benchmark.generator_stages import FORMAT, GeneratorStages
+from frerec.benchmark.drawn_stages import DrawnStages, Samples
 from frerec.benchmark.hashing import content_hash
 from frerec.calibration.rows import ImageRows
 from frerec.config import plain
 from frerec.data.address import Address, Blob
-from frerec.data.decode import build_stack
-from frerec.data.decoding import Decoding, refuse_skipped
-from frerec.data.hashing import hash_images
 from frerec.data.manifest import Manifest
-from frerec.data.readers import ReadOptions
 from frerec.data.stack import ImageStack
-from frerec.errors import DataError
+from frerec.errors import ConfigError, DataError
 from frerec.evaluation.features import FeatureExtractor, build_extractor
 from frerec.evaluation.generative import GenerativeQuality, measure_quality
-from frerec.generators.command import CommandGenerator
-from frerec.samples import check_against_real, files_of_real_images, load_samples, take_ratio
+from frerec.samples import check_against_real, files_of_real_images
 from frerec.samples.memorisation import Memorisation, check_settings, find_memorised
-from frerec.training_tools import check_positive, training_device, write_json
+from frerec.training_tools import training_device, write_json
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Samples:
-    """Synthetic images at the size of the real ones; row i of the stack is row i of the table."""
-
-    key: str
-    manifest: Manifest
-    stack: ImageStack
-    card: dict[str, Any]
+MEMORISATION_FORMAT = 3  # of `memorisation`: raise when other samples would be flagged
+QUALITY_FORMAT = 3  # of `quality`: raise when a figure would be another for equal images
 
 
-class SampleStages(GeneratorStages):
-    """What :class:`GeneratorStages` makes, and the synthetic images that a classifier gets."""
+class SampleStages(DrawnStages):
+    """What :class:`DrawnStages` makes, its measures, and the synthetic images a classifier gets."""
 
     @cached_property
-    def _user_samples(self) -> Manifest | None:
-        """The samples of the user's folder, or None where the generator makes them."""
-        settings = self.config.samples
-        if settings.path is None:
-            return None
-        found = load_samples(
-            Path(settings.path),
-            classes=self.data.classes,
-            labels=Path(settings.labels) if settings.labels else None,
-            label_map=plain(settings)["label_map"],
-        )
-        if settings.ratio is not None:
-            found = take_ratio(found, self.real_counts, settings.ratio, seed=settings.seed)
-        return hash_images(found)
-
-    @cached_property
-    def drawn_key(self) -> str:
-        """Key of the synthetic images before any is excluded; nothing is trained to know it."""
-        user = self._user_samples
-        if user is not None:
-            table = user.table[["image", "label", "hash"]]
-            origin: dict[str, Any] = {"files": table.to_numpy().tolist()}
-        else:
-            made = {"counts": self.sample_counts, "seed": self.config.samples.seed}
-            generator = self.new_generator() if self.is_command else None
-            if isinstance(generator, CommandGenerator):
-                origin = {"command": generator.identity(), "sampling": made}
-            else:
-                origin = {"generator": self.generator_key, "sampling": made | self._sampling}
-        shape = list(self.data.stack.shape[1:])
-        classes = list(self.data.classes)  # their order is the labels' numbers
-        decoding = self._sample_decoding()
-        return content_hash(
-            {"format": FORMAT, "size": shape, "classes": classes, "decoding": decoding, **origin}
-        )
-
-    def _sample_decoding(self) -> dict[str, Any]:
-        """Samples are resized as the real images are; they are not cropped or windowed again."""
-        return {key: self.config.data[key] for key in ("fit", "upsample")}
-
-    @cached_property
-    def drawn(self) -> Samples:
-        """All synthetic images, made by the generator or read from the user's files."""
-        user = self._user_samples
-
-        def make(folder: Path) -> None:
-            _, kept = self.decode(user or self.generate(folder / "images"), folder / STACK_FILE)
-            kept.write(folder / "manifest.parquet")
-
-        folder = self.store.make("samples", self.drawn_key, make)
-        root = folder / "images" if user is None else user.root
-        card = {"source": self.generator_name}
-        if user is None and not self.is_command:
-            card = json.loads((self.generator / "card.json").read_text())
-        return Samples(
-            key=self.drawn_key,
-            manifest=Manifest.read(folder / "manifest.parquet", root=root),
-            stack=ImageStack.open(folder / STACK_FILE),
-            card=card,
-        )
-
-    def decode(self, manifest: Manifest, path: Path) -> tuple[ImageStack, Manifest]:
-        """Decode samples at the size of the real images into a stack at ``path``.
-
-        Returns:
-            The stack and the manifest of its rows.
-
-        Raises:
-            DataError: If a sample cannot be read, unless ``data.on_error=skip``.
-        """
-        decoding = Decoding(
-            self.data.channels,
-            self.data.image_size,
-            options=ReadOptions(self.config.data.pixel_limit),
-            **self._sample_decoding(),
-        )
-        on_error = self.config.data.on_error
-        stack, kept, skipped = build_stack(
-            manifest, path, decoding, on_error=on_error, progress=self.progress
-        )
-        if on_error == "raise":
-            refuse_skipped(skipped, len(skipped) + len(kept))
-        if skipped:
-            log.warning(
-                "%d unreadable samples left out: %s",
-                len(skipped),
-                ", ".join(item.image for item in skipped[:3]),
-            )
-        return stack, kept
-
-    @property
     def samples_key(self) -> str:
         """Key of the synthetic images in use; nothing is trained to know it."""
         if not self.config.samples.exclude_memorised:
             return self.drawn_key
-        return content_hash({"drawn": self.drawn_key, "without": self._memorisation_key})
+        search = self._memorisation_content
+        if self.config.memorisation.rule == "ssim":
+            del search["features"]  # they flag nothing then
+        return content_hash({"drawn": self.drawn_key, "without": content_hash(search)})
 
     @cached_property
     def samples(self) -> Samples:
@@ -180,24 +80,32 @@ class SampleStages(GeneratorStages):
         return np.flatnonzero(~flagged), excluded
 
     @cached_property
-    def extractor(self) -> FeatureExtractor:
-        """The network whose features quality and memorisation are measured in."""
-        settings = plain(self.config.features)
-        made = build_extractor(channels=self.data.channels, **settings)
-        return made.to(training_device(self.config.trainer.accelerator))
+    def _built_extractor(self) -> FeatureExtractor:
+        return build_extractor(channels=self.data.channels, **plain(self.config.features))
+
+    @contextmanager
+    def extractor(self) -> Iterator[FeatureExtractor]:
+        """The network whose features are measured, where the trainer runs.
+
+        Afterwards it is on the CPU again, because classifiers need a GPU's memory.
+        """
+        device = training_device(self.config.trainer.accelerator)
+        try:
+            yield self._built_extractor.to(device)
+        finally:
+            self._built_extractor.cpu()
 
     @property
-    def _memorisation_key(self) -> str:
-        return content_hash(
-            {
-                "format": FORMAT,
-                "samples": self.drawn_key,
-                "data": self.data.fingerprint,
-                "features": self._features_identity(),
-                "settings": plain(self.config.memorisation),
-            }
-        )
+    def _memorisation_content(self) -> dict[str, Any]:
+        return {
+            "format": MEMORISATION_FORMAT,
+            "samples": self.drawn_key,
+            "data": self.data.fingerprint,
+            "features": self._features_identity,
+            "settings": plain(self.config.memorisation),
+        }
 
+    @cached_property
     def _features_identity(self) -> dict[str, Any]:
         """The features' settings, a file of weights by its content."""
         settings = plain(self.config.features)
@@ -213,38 +121,44 @@ class SampleStages(GeneratorStages):
         def make(folder: Path) -> None:
             self.find_memorised(self.drawn.stack).save(folder)
 
-        return Memorisation.load(self.store.make("memorisation", self._memorisation_key, make))
+        key = content_hash(self._memorisation_content)
+        return Memorisation.load(self.store.make("memorisation", key, make))
 
     def find_memorised(self, images: ImageRows) -> Memorisation:
         """Compare images with the real training images of this configuration."""
         rows = self.data.rows("train")
-        return find_memorised(
-            images,
-            self.data.stack.select(rows),
-            self.data.manifest.groups()[rows],
-            self.extractor,
-            progress=self.progress,
-            **plain(self.config.memorisation),
+        with self.extractor() as extractor:
+            return find_memorised(
+                images,
+                self.data.stack.select(rows),
+                self.data.manifest.groups()[rows],
+                extractor,
+                progress=self.progress,
+                **plain(self.config.memorisation),
+            )
+
+    @cached_property
+    def quality_key(self) -> str:
+        """Key of :attr:`quality`; nothing is trained to know it."""
+        return content_hash(
+            {
+                "format": QUALITY_FORMAT,
+                "samples": self.samples_key,
+                "data": self.data.fingerprint,
+                "features": self._features_identity,
+                "settings": plain(self.config.quality),
+            }
         )
 
     @cached_property
     def quality(self) -> dict[str, Any]:
         """How far the samples in use are from the real training images, as plain values."""
-        key = content_hash(
-            {
-                "format": FORMAT,
-                "samples": self.samples_key,
-                "data": self.data.fingerprint,
-                "features": self._features_identity(),
-                "settings": plain(self.config.quality),
-            }
-        )
 
         def make(folder: Path) -> None:
             found = self.measure_quality(self.samples.stack, self.samples.manifest)
             write_json(folder / "quality.json", found.to_dict())
 
-        path = self.store.make("quality", key, make) / "quality.json"
+        path = self.store.make("quality", self.quality_key, make) / "quality.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
 
@@ -257,15 +171,16 @@ class SampleStages(GeneratorStages):
         """
         rows = self.data.rows("train")
         names = np.asarray(self.data.classes)
-        return measure_quality(
-            self.data.stack.select(rows),
-            images,
-            self.extractor,
-            groups=self.data.manifest.groups()[rows],
-            labels=(names[self.data.labels("train")], names[manifest.label_indices()]),
-            progress=self.progress,
-            **plain(self.config.quality),
-        )
+        with self.extractor() as extractor:
+            return measure_quality(
+                self.data.stack.select(rows),
+                images,
+                extractor,
+                groups=self.data.manifest.groups()[rows],
+                labels=(names[self.data.labels("train")], names[manifest.label_indices()]),
+                progress=self.progress,
+                **plain(self.config.quality),
+            )
 
     def check_measures(self) -> None:
         """Build the extractor and look at the settings, before anything is made.
@@ -274,8 +189,10 @@ class SampleStages(GeneratorStages):
             ConfigError: Names the key.
         """
         check_settings(**plain(self.config.memorisation))
-        check_positive(**{"quality.limit": self.config.quality.limit})
-        _ = self.extractor
+        limit = self.config.quality.limit
+        if limit is not None and limit < 2:
+            raise ConfigError(f"quality.limit={limit}: expected at least 2, or null for all images")
+        _ = self._built_extractor
 
     def check_samples(self) -> list[str]:
         """Decode the user's samples, and say where they differ from the real images in kind.

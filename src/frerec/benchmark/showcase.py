@@ -1,6 +1,7 @@
 """What the report shows of images: a sample grid, spectra, distances and fidelity."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from frerec.benchmark.cell import Cell
+from frerec.benchmark.shown_quality import quality_of_samples
 from frerec.calibration import Calibrator, FreRec, StatisticalHighFrequencyReplacement
 from frerec.classification import PenultimateFeatures, load_classifier
 from frerec.errors import DataError
@@ -25,7 +27,12 @@ log = logging.getLogger(__name__)
 
 
 def write_showcase(
-    cell: Cell, run_dir: Path, feature_cell: Path | None, settings: Any, *, with_calibrator: bool
+    cell: Cell,
+    run_dir: Path,
+    feature_cell: Path | None,
+    settings: Any,
+    *,
+    cells: Sequence[Cell],
 ) -> None:
     """Write ``run_dir/showcase``: images.npz, spectra.npz and showcase.json.
 
@@ -33,7 +40,8 @@ def write_showcase(
     real images, calibrated samples with calibrated ones, because that is what a classifier sees.
     Without a calibrated arm nothing is calibrated, and nothing fitted, for the showcase's sake.
     SHR and FreRec show their stages under names of their own, any other calibrator its samples as
-    ``synthetic_calibrated``.
+    ``synthetic_calibrated``. The samples of all ``cells`` with samples are measured as they are,
+    against the real training images.
     """
     stages, data = cell.stages, cell.stages.data
     folder = run_dir / "showcase"
@@ -49,7 +57,8 @@ def write_showcase(
         "synthetic": stages.samples.stack.tensor(sample_rows),
     }
     fidelity: dict[str, Any] = {}
-    calibrator = stages.calibrator if with_calibrator else None
+    calibrated = any(other.config.arm.synthetic == "calibrated" for other in cells)
+    calibrator = stages.calibrator if calibrated else None
     shr = _shr_of(calibrator)
     if shr is not None:
         sets["synthetic_shr"] = shr.transform(sets["synthetic"])
@@ -97,6 +106,7 @@ def write_showcase(
             "generator": {"name": stages.generator_name, "card": _flat_card(stages.samples.card)},
             "sets": distances,
             "fidelity": fidelity,
+            "quality": quality_of_samples(cells),
         },
     )
 

@@ -140,11 +140,15 @@ class Output:
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, *, key: str = "output") -> Iterator[None]:
     """Hold a folder's lock: another run's temporary files are not to be taken for leftovers.
 
     The lock goes with the process, however it ends, and leaves no file. File systems and systems
     without such locks go without.
+
+    Args:
+        folder: Made if it does not exist.
+        key: The setting that names it, for the error.
 
     Raises:
         ConfigError: If another process holds it.
@@ -155,7 +159,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         yield
         return
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"output={folder}: is a file; give a folder")
+        raise ConfigError(f"{key}={folder}: is a file; give a folder")
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -167,8 +171,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise ConfigError(
-                        f"output={folder}: another run writes there; wait for it, or choose"
-                        " another output="
+                        f"{key}={folder}: another run writes there; wait for it, or choose"
+                        f" another {key}="
                     ) from None
                 time.sleep(0.1)
             except OSError:

@@ -155,11 +155,8 @@ def _facts(
 ) -> dict[str, Any]:
     """The columns `FACTS` of one image [C, H, W] before resizing, but for its file's hash."""
     _, H, W = image.shape
-    digest = hashlib.sha256(f"{image.shape[0]}x{H}x{W}:".encode())
-    for channel in image.numpy():
-        digest.update(np.rint(channel * 65535).astype("<u2").tobytes())
     return {
-        "pixels": digest.hexdigest(),
+        "pixels": pixel_digest(image),
         "phash": perceptual_hash(image),
         "height": H,
         "width": W,
@@ -170,6 +167,15 @@ def _facts(
         "scale": scale_factor(H, W, decoding.image_size, decoding.fit),
         "resizing": decoding.described(H, W, cropped=cropped),
     }
+
+
+def pixel_digest(image: Tensor) -> str:
+    """The fact `pixels` of an image [C, H, W] in [0, 1] that is not resized yet."""
+    C, H, W = image.shape
+    digest = hashlib.sha256(f"{C}x{H}x{W}:".encode())
+    for channel in image.numpy():
+        digest.update(np.rint(channel * 65535).astype("<u2").tobytes())
+    return digest.hexdigest()
 
 
 def _nothing_readable(manifest: Manifest, failed: dict[int, str]) -> DataError:

@@ -38,6 +38,7 @@ class Generator(pl.LightningModule, ABC):
 
     uses_withheld = False  # whether its images are the training images that nobody else gets
     sampling_arguments: tuple[str, ...] = ()  # arguments that training does not depend on
+    batch_size = 64  # images that are best made at once; fewer where each takes long
 
     def __init__(self, *, num_classes: int, channels: int, image_size: int) -> None:
         super().__init__()
@@ -86,6 +87,13 @@ class Generator(pl.LightningModule, ABC):
         other = sorted(set(settings) - set(self.sampling_arguments))
         if other:
             raise ConfigError(f"generator {other[0]}: is no setting of sampling alone")
+
+    def check(self, data: ImageDataModule) -> None:
+        """Refuse data that this generator must not make samples for; by default none.
+
+        Raises:
+            ConfigError: If its samples could be validation or test images of the data.
+        """
 
     def available(self, label: int) -> int | None:  # noqa: ARG002
         """How many different images of a class there can be; None for any number."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,6 +28,7 @@ from frerec.samples.loader import load_samples
 from frerec.training_tools import write_json
 
 OUTPUT, LOG, COUNTS = "output", "command.log", "counts.json"
+EVERY, SHARE = 5.0, 50.0  # seconds, and lengths of a look, between two looks for the bar
 
 
 class CommandGenerator:
@@ -146,7 +148,7 @@ class CommandGenerator:
                 directory / LOG,
                 timeout=self.timeout,
                 cwd=self.cwd,
-                tick=(lambda: _count_on(bar, out)) if progress else None,
+                tick=_Counter(bar, out, total) if progress else None,
             )
         found = self._found(out)
         self._check_counts(found, asked, directory / LOG)
@@ -210,7 +212,25 @@ def _stays_within(out: Path, link: Path) -> bool:
     return not link.readlink().is_absolute() and link.resolve().is_relative_to(out)
 
 
-def _count_on(bar: tqdm[Any], out: Path) -> None:
-    with suppress(OSError):  # the program may remove a folder while we look
-        files = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in out.rglob("*"))
-        bar.update(files - bar.n)
+class _Counter:
+    """Moves a bar on to the number of image files, with few looks at a folder that may be large."""
+
+    def __init__(self, bar: tqdm[Any], out: Path, total: int) -> None:
+        self.bar, self.out, self.total = bar, out, total
+        self.next_look = 0.0
+
+    def __call__(self) -> None:
+        """Count, unless the last count was just now; never beyond the total."""
+        begin = time.monotonic()
+        if begin < self.next_look:
+            return
+        found = (
+            name
+            for _, _, names in os.walk(self.out)  # which passes over folders that vanish
+            for name in names
+            if name.lower().endswith(IMAGE_SUFFIXES)
+        )
+        count = len(list(islice(found, self.total)))
+        self.bar.update(max(count - self.bar.n, 0))
+        end = time.monotonic()
+        self.next_look = end + max(EVERY, SHARE * (end - begin))

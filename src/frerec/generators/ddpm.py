@@ -52,6 +52,7 @@ class ConditionalDDPM(LearnedGenerator):
     """
 
     sampling_arguments = ("guidance", "sampling_steps", "sampling_spacing")
+    batch_size = 16  # [ours] a request for a few images draws no more than 15 in vain
 
     network: PatchedUNet
     averaged: PatchedUNet

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class Oracle(Generator):
 
     Image i of a class is the i-th of the class's images in an order that the seeds alone decide, so
     that all damages and doses of one seed have the same images, and those of a smaller number are
-    among those of a larger one. All images lie in memory.
+    among those of a larger one. All images lie in memory, on the CPU wherever it is sent.
 
     Args:
         num_classes: Number of classes.
@@ -51,9 +51,12 @@ class Oracle(Generator):
     """
 
     uses_withheld = True  # its images are `withheld` of the data
+    sampling_arguments = ("damage", "dose", "ratio")
+    batch_size = 1  # each is made by itself
     images: Tensor
     labels: Tensor
     digests: Tensor
+    withheld: Tensor  # SHA-256 of the fingerprint of what the images were
 
     def __init__(
         self,
@@ -67,20 +70,13 @@ class Oracle(Generator):
         seed: int = 0,
     ) -> None:
         super().__init__(num_classes=num_classes, channels=channels, image_size=image_size)
-        if damage not in get_args(DamageKind):
-            kinds = ", ".join(get_args(DamageKind))
-            raise ConfigError(f"generator damage={damage}: expected one of {kinds}")
-        if not 0.0 <= dose <= 1.0:
-            raise ConfigError(f"generator dose={dose}: expected a number in [0, 1]")
-        if not 0.0 < ratio <= 1.0:
-            raise ConfigError(
-                f"generator ratio={ratio}: expected a fraction of the Nyquist radius in (0, 1]"
-            )
+        _check_damage(damage, dose, ratio)
         if seed < 0:
             raise ConfigError(f"generator seed={seed}: expected an integer of at least 0")
         self.save_hyperparameters()
         self.damage, self.dose, self.ratio, self.seed = damage, dose, ratio, seed
-        self._hold(np.zeros((0, channels, image_size, image_size), np.uint8), np.zeros(0, np.int64))
+        nothing = np.zeros((0, channels, image_size, image_size), np.uint8)
+        self._hold(nothing, np.zeros(0, np.int64), "")
 
     def fit(
         self,
@@ -104,11 +100,12 @@ class Oracle(Generator):
             raise ConfigError(f"{key}: the oracle is not trained; take it away with ~{key}")
         withheld = data.withheld
         self._check(withheld, data.classes)
-        self._hold(_stored(withheld), withheld.labels)
+        self._hold(_stored(withheld), withheld.labels, withheld.fingerprint)
         counts = np.bincount(withheld.labels, minlength=self.num_classes).tolist()
+        made_by = {k: v for k, v in self.hparams.items() if k not in self.sampling_arguments}
         card = {
             "generator": type(self).__name__,
-            "arguments": json.loads(json.dumps(dict(self.hparams))),
+            "arguments": json.loads(json.dumps(made_by)),
             "images": len(withheld.labels),
             "withheld": withheld.fingerprint,
             "images_by_class": dict(zip(data.classes, counts, strict=True)),
@@ -119,6 +116,35 @@ class Oracle(Generator):
         self.eval().save(directory)
         write_json(directory / CARD, card)
         return card
+
+    def check(self, data: ImageDataModule) -> None:
+        """See that its images are those that these data withhold: others may be test images.
+
+        Raises:
+            ConfigError: If they are not, or the data withhold none.
+        """
+        if not torch.equal(self.withheld, _digest_of(data.withheld.fingerprint)):
+            raise ConfigError(
+                "generator.checkpoint: this oracle holds images that other data or another split"
+                " withheld, so that some may be validation or test images here; set it to null to"
+                " make the oracle anew"
+            )
+
+    def set_sampling(self, **settings: Any) -> None:
+        """Take another ``damage``, ``dose`` or ``ratio``; the images stay the same.
+
+        Raises:
+            ConfigError: If a value is out of range.
+        """
+        super().set_sampling(**settings)
+        now = {name: getattr(self, name) for name in self.sampling_arguments} | settings
+        _check_damage(**now)
+        self.damage, self.dose, self.ratio = now["damage"], now["dose"], now["ratio"]
+        self.hparams.update(now)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:  # noqa: ARG002
+        """Stay on the CPU, where the work is done, with the types of the buffers."""
+        return self
 
     def _check(self, withheld: Withheld, classes: Sequence[str]) -> None:
         if len(classes) != self.num_classes:
@@ -139,12 +165,14 @@ class Oracle(Generator):
                     f"class {name} has no withheld training image; set a smaller data.train_size"
                 )
 
-    def _hold(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def _hold(self, images: np.ndarray, labels: np.ndarray, fingerprint: str) -> None:
         digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
         table = np.frombuffer(b"".join(digests), np.uint8).reshape(len(images), 32).copy()
         self.register_buffer("images", torch.from_numpy(images))
         self.register_buffer("labels", torch.from_numpy(labels))
         self.register_buffer("digests", torch.from_numpy(table))
+        self.register_buffer("withheld", _digest_of(fingerprint))
+        self._orders: dict[tuple[int, int], np.ndarray] = {}
 
     def make_room(self, state: dict[str, Tensor]) -> None:
         """Take the sizes of the saved buffers, after a look at what they are."""
@@ -156,6 +184,7 @@ class Oracle(Generator):
             raise ValueError("a label is no class")
         self.images, self.labels = torch.empty_like(images), torch.empty_like(labels)
         self.digests = torch.empty_like(digests)
+        self._orders = {}
 
     def available(self, label: int) -> int:
         """Withheld images of a class."""
@@ -167,10 +196,9 @@ class Oracle(Generator):
         Raises:
             DataError: If more images of a class are asked than were withheld.
         """
-        orders = {label: self._ordered(label, seed) for label in set(labels.tolist())}
         rows = []
         for label, number in zip(labels.tolist(), numbers, strict=True):
-            order = orders[label]
+            order = self._ordered(label, seed)
             if not 0 <= number < len(order):
                 counts = [self.available(c) for c in range(self.num_classes)]
                 raise DataError(
@@ -184,22 +212,40 @@ class Oracle(Generator):
 
     def _ordered(self, label: int, seed: int) -> np.ndarray:
         """Rows int64 of a class, ordered by a hash of both seeds and the pixels."""
-        rows = (self.labels.cpu() == label).nonzero()[:, 0].numpy()
-        salt = f"{self.seed}:{seed}:".encode()
-        table = self.digests.cpu().numpy()
-        keys = [hashlib.sha256(salt + table[row].tobytes()).hexdigest() for row in rows]
-        ordered: np.ndarray = rows[np.argsort(keys, kind="stable")]
-        return ordered
+        if (label, seed) not in self._orders:
+            rows = (self.labels == label).nonzero()[:, 0].numpy()
+            salt = f"{self.seed}:{seed}:".encode()
+            table = self.digests.numpy()
+            keys = [hashlib.sha256(salt + table[row].tobytes()).hexdigest() for row in rows]
+            self._orders[label, seed] = rows[np.argsort(keys, kind="stable")]
+        return self._orders[label, seed]
 
     def _damaged(self, row: int, seed: int) -> Tensor:
         """Image float32 [1, C, H, W] of a row."""
-        image = _floats(self.images[row : row + 1].cpu())
+        image = _floats(self.images[row : row + 1])
         if self.dose == 0:
             return image  # not even the rounding of a Fourier transform
-        content = int.from_bytes(self.digests[row, :8].cpu().numpy().tobytes(), "big")
+        content = int.from_bytes(self.digests[row, :8].numpy().tobytes(), "big")
         stream = torch.Generator().manual_seed(derive_seed(self.seed, NOISE, seed, content))
         noise = torch.randn(image.shape, generator=stream)
         return damage(image, self.damage, self.dose, noise=noise, ratio=self.ratio)
+
+
+def _check_damage(damage: str, dose: float, ratio: float) -> None:
+    if damage not in get_args(DamageKind):
+        kinds = ", ".join(get_args(DamageKind))
+        raise ConfigError(f"generator damage={damage}: expected one of {kinds}")
+    if not 0.0 <= dose <= 1.0:
+        raise ConfigError(f"generator dose={dose}: expected a number in [0, 1]")
+    if not 0.0 < ratio <= 1.0:
+        raise ConfigError(
+            f"generator ratio={ratio}: expected a fraction of the Nyquist radius in (0, 1]"
+        )
+
+
+def _digest_of(fingerprint: str) -> Tensor:
+    """SHA-256 uint8 [32] of a text."""
+    return torch.tensor(list(hashlib.sha256(fingerprint.encode()).digest()), dtype=torch.uint8)
 
 
 def _stored(withheld: Withheld) -> np.ndarray:

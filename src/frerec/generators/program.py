@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from frerec.errors import ConfigError, DataError
 
@@ -45,26 +46,15 @@ def run_program(
         ConfigError: If the program cannot be started, or ran into the timeout.
         DataError: If it failed; with its status and the last line that it wrote.
     """
+    process = None
     with log_path.open("wb") as output, _signals_as_exceptions():
         try:
-            process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConfigError(
-                f"generator.command: cannot run {arguments[0]} ({reason}); give a program that is"
-                " installed here, or its path"
-            ) from None
-        try:
+            with _signals_held():  # none between the program's start and its name here
+                process = _start(arguments, output, cwd)
             status = _wait(process, timeout, tick)
         finally:
-            _end(process)
+            if process is not None:
+                _end(process)
     if status is None:
         raise ConfigError(
             f"generator.timeout={timeout:g}: {arguments[0]} had not ended after so many seconds;"
@@ -85,6 +75,24 @@ def last_line(path: Path) -> str:
         text = file.read().decode("utf-8", errors="replace")
     lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
     return next((line[:LINE] for line in reversed(lines) if line), "it wrote nothing")
+
+
+def _start(arguments: Sequence[str], output: BinaryIO, cwd: Path | None) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"generator.command: cannot run {arguments[0]} ({reason}); give a program that is"
+            " installed here, or its path"
+        ) from None
 
 
 def _wait(
@@ -147,3 +155,26 @@ def _signals_as_exceptions() -> Iterator[None]:
     finally:
         for number in changed:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals that raise an exception come at the end of this, where they are not lost.
+
+    They are not blocked, because the program would inherit that.
+    """
+    came: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                before[number] = handler
+                signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for held, handler in before.items():
+            signal.signal(held, handler)
+        for one in came:
+            signal.raise_signal(one)

@@ -49,7 +49,8 @@ def fit_generator(
     """Train on labelled images and save the generator into ``directory``.
 
     Killed and called again with the same arguments, it goes on from the last checkpoint, at most
-    ``checkpoint_every`` steps back; when it had finished, it only loads.
+    ``checkpoint_every`` steps back; when it had finished, it only loads. The generator's
+    ``sampling_arguments``, ``checkpoint_every`` and ``grid_every`` shape no weight and may differ.
 
     Args:
         generator: Changed in place; ends in evaluation mode.
@@ -79,6 +80,13 @@ def fit_generator(
         ConfigError: If a number is out of range or ``directory`` holds another training.
         DataError: If there is no image, or none of some class.
     """
+    check_training(
+        steps=steps,
+        batch_size=batch_size,
+        precision=precision,
+        checkpoint_every=checkpoint_every,
+        grid_every=grid_every,
+    )
     asked = {
         "generator": type(generator).__name__,
         "arguments": json.loads(json.dumps(dict(generator.hparams))),
@@ -87,8 +95,6 @@ def fit_generator(
         "batch_size": batch_size,
         "seed": seed,
     }
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
     path = directory / CARD
     if path.exists():
         return _finished(generator, path, asked)
@@ -96,7 +102,6 @@ def fit_generator(
         generator.gradient_clip = gradient_clip  # type: ignore[assignment]
     grids = []
     if grid_every is not None:
-        check_positive(grid_every=grid_every)
         grids.append(SampleGrids(directory, every=grid_every, period=checkpoint_every))
     state = run_training(
         generator,
@@ -131,11 +136,34 @@ def fit_generator(
     return card
 
 
+def check_training(
+    *,
+    steps: int,
+    batch_size: int,
+    precision: str = "32-true",
+    checkpoint_every: int = 100,
+    grid_every: int | None = None,
+    **_: Any,
+) -> None:
+    """Refuse settings of :func:`fit_generator` that are out of range, before anything is made.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    check_positive(steps=steps, batch_size=batch_size, checkpoint_every=checkpoint_every)
+    if grid_every is not None:
+        check_positive(grid_every=grid_every)
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
+
+
 def _finished(generator: LearnedGenerator, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Load the generator that an earlier call finished, if it is the one that is asked for."""
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        differing = [key for key, value in asked.items() if card.get(key) != value]
+        ignored = generator.sampling_arguments
+        found, wanted = _without(card, ignored), _without(asked, ignored)
+        differing = [key for key, value in wanted.items() if found.get(key) != value]
     except (json.JSONDecodeError, AttributeError):
         raise DataError(f"{path}: damaged; delete that folder to train anew") from None
     if differing:
@@ -146,3 +174,9 @@ def _finished(generator: LearnedGenerator, path: Path, asked: dict[str, Any]) ->
     generator.load_state_dict(type(generator).load(path.parent).state_dict())
     generator.eval()
     return card
+
+
+def _without(card: dict[str, Any], ignored: Sequence[str]) -> dict[str, Any]:
+    """A card less these of the generator's arguments."""
+    arguments = card.get("arguments") or {}
+    return card | {"arguments": {k: v for k, v in arguments.items() if k not in ignored}}

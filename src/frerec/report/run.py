@@ -14,6 +14,7 @@ from frerec.report.showcase import Showcase, read_showcase
 METRICS = ("auc", "accuracy", "f1", "sensitivity", "specificity", "brier")
 AXES = ("data", "generator", "arm", "classifier", "seed")
 TRAINING = ("steps", "images_seen", "best_step", "train_real", "train_synthetic", "seconds")
+EXCLUDED = "excluded_memorised"  # of the training: samples left out, only where that was asked
 STATES = ("finished", "failed", "running", "pending")
 
 

@@ -31,6 +31,8 @@ class Showcase:
         card: what the generator's card says of it, in its own words and numbers.
         sets: set of images -> its quality (lsd_db, lsd_high_db, detector_auc, kid, kid_std,
             kid_features); any value may be None.
+        quality: set of samples, by its generator -> how far it is from the real training images:
+            plain values of :class:`frerec.evaluation.generative.GenerativeQuality`.
         fidelity: comparison -> psnr (dB), ssim, images, what.
         images: set -> uint8 [n, C, H, W].
         labels: "real" and "synthetic" -> int64 [n].
@@ -42,6 +44,7 @@ class Showcase:
     card: Mapping[str, Any] = field(default_factory=dict)
     sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fidelity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    quality: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     images: Mapping[str, np.ndarray] = field(default_factory=dict)
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     rho: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -67,11 +70,23 @@ def read_showcase(folder: Path) -> Showcase | None:
         card=section(generator, "card", notes_file),
         sets={name: section(sets, name, notes_file) for name in sets if sets[name]},
         fidelity={name: section(fidelity, name, notes_file) for name in fidelity if fidelity[name]},
+        quality=_quality(notes.get("quality"), notes_file),
         images=images,
         labels=labels,
         rho=rho,
         spectra=spectra,
     )
+
+
+def _quality(content: Any, file: Path) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Name and values of each set of samples; none in runs from before they were measured."""
+    entries = [] if content is None else content
+    try:
+        return tuple((str(entry["samples"]), section(entry, "quality", file)) for entry in entries)
+    except (TypeError, KeyError):
+        raise DataError(
+            f"{file}: quality must be a list of samples and quality; run the benchmark again"
+        ) from None
 
 
 def _images(file: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -8,8 +8,10 @@ from frerec.evaluation.statistics import Estimate, mean_interval
 from frerec.report.comparisons import Comparison, Group, compare, describe, groups
 from frerec.report.context_tables import fidelity_table, sample_table
 from frerec.report.published import CLASSIFIERS, PublishedAUC, lookup
-from frerec.report.run import METRICS, TRAINING, Cell, Run
-from frerec.report.tabular import EMPTY, Row, Table, estimate, fixed, p_text, signed, thousands
+from frerec.report.quality_table import quality_table
+from frerec.report.run import EXCLUDED, METRICS, TRAINING, Cell, Run
+from frerec.report.tabular import EMPTY, Row, Table, estimate, fixed, p_text, signed
+from frerec.report.training_table import training_table
 
 _METRIC_TITLES = {
     "accuracy": "Accuracy",
@@ -26,6 +28,7 @@ def all_tables(run: Run) -> list[Table]:
         main_table(run),
         comparison_table(run),
         training_table(run),
+        quality_table(run),
         sample_table(run),
         fidelity_table(run),
         unfinished_table(run),
@@ -192,64 +195,6 @@ def _comparison_record(c: Comparison) -> dict[str, object]:
     }
 
 
-def training_table(run: Run) -> Table:
-    """What each arm was trained with; warns where the arms did not get the same steps."""
-    rows, records, warnings = [], [], []
-    for block in groups(run):
-        for key, what in (("steps", "optimiser steps"), ("images_seen", "images seen")):
-            by_arm = {
-                arm: sorted({c.training[key] for c in block.finished(arm) if key in c.training})
-                for arm in block.arms
-            }
-            if len({value for values in by_arm.values() for value in values}) > 1:
-                listed = "; ".join(f"{a} {_span(v)}" for a, v in by_arm.items() if v)
-                warnings.append(f"{block.title}: the {what} are not equal: {listed}.")
-        for arm in block.arms:
-            done = block.finished(arm)
-            if not done:
-                continue
-            spans = {
-                key: sorted({c.training[key] for c in done if key in c.training})
-                for key in TRAINING
-            }
-            rows.append(
-                Row(block.title, (arm, str(len(done)), *(_span(v) for v in spans.values())))
-            )
-            record: dict[str, object] = {**block.axes, "arm": arm, "seeds": len(done)}
-            for key, values in spans.items():
-                record[f"{key}_min"] = values[0] if values else None
-                record[f"{key}_max"] = values[-1] if values else None
-            records.append(record)
-    equal = "All arms of a classifier took the same number of optimiser steps and saw the same "
-    return Table(
-        key="training",
-        title="Training",
-        caption="What each arm was trained with; a range where the seeds differ.",
-        group_title="Classifier",
-        columns=(
-            "Arm",
-            "Seeds",
-            "Optimiser steps",
-            "Images seen",
-            "Best step",
-            "Real images",
-            "Synthetic images",
-            "Seconds a cell",
-        ),
-        rows=tuple(rows),
-        frame=pd.DataFrame(records),
-        notes=() if warnings or not rows else (equal + "number of images (checked).",),
-        warnings=tuple(warnings),
-    )
-
-
-def _span(values: Sequence[float]) -> str:
-    if not values:
-        return EMPTY
-    low, high = thousands(values[0]), thousands(values[-1])
-    return low if low == high else f"{low} to {high}"
-
-
 def unfinished_table(run: Run) -> Table:
     """The cells that have no result, with their errors."""
     cells = list({cell.id: cell for cell in run.cells if not cell.finished}.values())
@@ -304,7 +249,7 @@ def results_frame(run: Run) -> pd.DataFrame:
         }
         record |= {f"test_{m}": cell.test.get(m) for m in METRICS}
         record |= {f"val_{m}": cell.val.get(m) for m in METRICS}
-        record |= {f"training_{key}": cell.training.get(key) for key in TRAINING}
+        record |= {f"training_{key}": cell.training.get(key) for key in (*TRAINING, EXCLUDED)}
         record["error"] = _first_line(cell.error) if cell.error else ""
         records.append(record)
     return pd.DataFrame(records)

@@ -50,7 +50,9 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     learned, training, samples = card["trained_on"], card["training"], card["samples"]
     rows = [("generator", f"{card['kind']} ({_pairs(card['settings'])})")]
     if learned:
-        rows.append(("learned from", f"{learned['data']}: {_pairs(learned['training_images'])}"))
+        images = _pairs(learned.get("training_images") or {})
+        known = [text for text in (str(learned.get("data") or ""), images) if text]
+        rows.append(("learned from", ": ".join(known) or EMPTY))
     rows += [(key, _value(value)) for key, value in training.items() if value not in ({}, None)]
     rows.append(("samples", f"{_pairs(samples['counts'])}; seed {samples['seed']}"))
     if any(samples["excluded"].values()):

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frerec.data.decoding import Decoding
 from frerec.data.manifest import Manifest
 from frerec.errors import DataError
-from frerec.samples.loader import load_samples
+from frerec.generators.command import COUNTS, LOG, OUTPUT
+from frerec.samples.own_outputs import read_generated
 from frerec.samples.ratio import take_counts
-from frerec.samples.writer import CARD, MANIFEST, UNFINISHED
+from frerec.samples.real_files import files_of_real_images, with_content
+from frerec.samples.set_folder import (
+    CARD,
+    DRAWN,
+    MANIFEST,
+    UNFINISHED,
+    differing,
+    finish,
+    read_card,
+    restore,
+)
 from frerec.training_tools import write_json
 
 if TYPE_CHECKING:
     from frerec.generators.command import CommandGenerator
+
+log = logging.getLogger(__name__)
+
+_OURS = (UNFINISHED, LOG, COUNTS, MANIFEST, DRAWN)  # besides the program's folder
+_PARTIAL = re.compile(r"(.+)\.\d+\.(partial|tmp)")  # what a kill leaves of one of them
 
 
 def run_into(
@@ -26,69 +45,122 @@ def run_into(
     *,
     counts: Mapping[str, int],
     size: tuple[int, int],
+    real: Manifest,
+    decoding: Decoding,
+    progress: bool = False,
+    finished: bool = True,
 ) -> Manifest:
     """Run the command into ``directory``, or take what an equal call left there.
 
     Args:
         directory: Gets the command's own files, ``command.log``, ``manifest.parquet`` and
-            ``samples.json``.
+            ``samples.json``. What a failed run left in it is deleted first, by name.
         command: What to run.
-        origin: All that the samples depend on, with ``seed`` and ``classes``.
+        origin: All that the samples depend on besides ``size``, with ``command``, ``seed`` and
+            ``classes``.
         counts: Images a class.
         size: Pixels a side and channels, for the command's placeholders.
+        real: The real images, with the hashes of their files and pixels; none of those in val and
+            test may be a sample.
+        decoding: How they are decoded.
+        progress: Show progress bars.
+        finished: As :func:`frerec.samples.write_samples`.
+
+    Returns:
+        All samples, also those that were left out before.
 
     Raises:
-        DataError: If the command fails or leaves too few images, or ``directory`` holds other
-            files.
+        DataError: If the command fails or leaves too few images or a real image of val or test, or
+            ``directory`` holds other files or other samples.
     """
-    origin = json.loads(json.dumps(origin))
-    classes, unfinished = origin["classes"], directory / UNFINISHED
+    origin = json.loads(json.dumps({**origin, "image_size": size[0], "channels": size[1]}))
+    card = {**origin, "counts": dict(counts)}
     directory.mkdir(parents=True, exist_ok=True)
     if (directory / CARD).is_file():
-        _refuse_other(directory / CARD, origin)
-        return load_samples(directory, classes=classes, allow_missing=True)
-    if unfinished.is_file():  # of a command that failed or was killed: all here is its own
-        for entry in directory.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-    elif any(directory.iterdir()):
-        raise DataError(f"{directory}: holds other files; name an empty folder for the samples")
-    write_json(unfinished, origin)
-    output = command.write(
-        counts,
-        classes,
-        directory,
-        seed=origin["seed"],
-        image_size=size[0],
-        channels=size[1],
-    )
-    found = command.load(output, classes)
-    found = take_counts(found, counts, seed=origin["seed"])
-    _rooted(found, directory).write(directory / MANIFEST)
-    write_json(directory / CARD, {**origin, "counts": dict(counts)})
-    unfinished.unlink()
-    return load_samples(directory, classes=classes, allow_missing=True)
+        _refuse_other(directory, origin)
+        read_generated(directory)  # it is whole
+        listed = directory / (DRAWN if (directory / DRAWN).is_file() else MANIFEST)
+        every = Manifest.read(listed, root=directory)
+        _refuse_real(every, real, decoding, progress=progress)  # there may be other splits now
+        write_json(directory / UNFINISHED, origin)
+        restore(directory)
+        write_json(directory / CARD, card)
+    else:
+        _clear(directory)
+        write_json(directory / UNFINISHED, origin)
+        output = command.write(
+            counts,
+            origin["classes"],
+            directory,
+            seed=origin["seed"],
+            image_size=size[0],
+            channels=size[1],
+            progress=progress,
+        )
+        found = take_counts(command.load(output, origin["classes"]), counts, seed=origin["seed"])
+        _refuse_real(found, real, decoding, progress=progress)
+        _below(found, directory).write(directory / MANIFEST)
+        write_json(directory / CARD, card)
+    if finished:
+        finish(directory)
+    return read_generated(directory)
 
 
-def _rooted(manifest: Manifest, root: Path) -> Manifest:
-    """The same images with addresses relative to a folder above."""
+def _refuse_real(samples: Manifest, real: Manifest, decoding: Decoding, *, progress: bool) -> None:
+    samples = with_content(samples, decoding, progress=progress)
+    for warning in files_of_real_images(samples, real):
+        log.warning("%s", warning)
+
+
+def _below(manifest: Manifest, root: Path) -> Manifest:
+    """The same images with addresses relative to a folder above, which may be moved."""
     prefix = manifest.root.resolve().relative_to(root.resolve()).as_posix()
     table = manifest.table.copy()
     if prefix != ".":
         table["image"] = [f"{prefix}/{image}" for image in table["image"]]
-    return Manifest(table, root, manifest.classes)
+    return Manifest(table, Path(), manifest.classes)
 
 
-def _refuse_other(card: Path, origin: Mapping[str, Any]) -> None:
-    try:
-        found = json.loads(card.read_text(encoding="utf-8"))
-        differing = [key for key, value in origin.items() if found.get(key) != value]
-    except (ValueError, AttributeError):
-        raise DataError(f"{card}: damaged; delete its folder to make the samples anew") from None
-    if differing:
+def _refuse_other(directory: Path, origin: Mapping[str, Any]) -> None:
+    others = differing(read_card(directory / CARD), origin)
+    if others:
         raise DataError(
-            f"{card.parent}: holds samples made with another {' and '.join(differing)}; name"
-            " another folder or delete this one"
+            f"{directory}: holds samples made with another {' and '.join(others)}; name another"
+            " folder or delete this one"
         )
+
+
+def _clear(directory: Path) -> None:
+    """Delete what a command that failed or was killed left, and nothing else.
+
+    Raises:
+        DataError: If anything else is there; nothing is deleted then.
+    """
+    entries = sorted(directory.iterdir())
+    if not entries:
+        return
+    marker = directory / UNFINISHED
+    if marker.is_file() and "command" not in read_card(marker):
+        raise DataError(
+            f"{directory}: holds unfinished samples of another generator; name another folder or"
+            " delete this one"
+        )
+    for entry in entries:
+        if not marker.is_file() or not _is_ours(entry):
+            raise DataError(
+                f"{directory}: holds other files ({entry.name}); name an empty folder for the"
+                " samples"
+            )
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != marker:
+            entry.unlink()
+
+
+def _is_ours(entry: Path) -> bool:
+    if entry.name == OUTPUT:
+        return True
+    partial = _PARTIAL.fullmatch(entry.name)
+    name = entry.name if partial is None else partial[1]
+    return name in (*_OURS, CARD) and not entry.is_dir()

@@ -25,7 +25,7 @@ from frerec.samples.listings import (
     refuse_labels_beside,
 )
 from frerec.samples.own_outputs import from_generated, is_generated, missing_calibrated
-from frerec.samples.writer import MANIFEST
+from frerec.samples.set_folder import MANIFEST
 
 log = logging.getLogger(__name__)
 

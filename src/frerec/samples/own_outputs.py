@@ -1,16 +1,18 @@
 """Sets of samples that frerec itself wrote: which images they hold, and whether all are there."""
 
 import io
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frerec.data.address import SEPARATOR, parse_address
+from frerec.data.manifest import Manifest
 from frerec.data.tree import FolderTree, Tree, read_table
 from frerec.errors import DataError
 from frerec.samples.listings import Listing
-from frerec.samples.writer import CARD, MANIFEST, UNFINISHED
+from frerec.samples.set_folder import CARD, MANIFEST, UNFINISHED
 
 _LEDGER, _SKIPPED = "frerec.parquet", "skipped.csv"
 
@@ -73,6 +75,12 @@ def from_generated(tree: Tree) -> Listing:
     """The same as a listing; errors as :func:`generated_rows`."""
     rows = generated_rows(tree)
     return Listing(tree.name, tree.root, rows.addresses, rows.labels, rows.groups)
+
+
+def read_generated(directory: Path) -> Manifest:
+    """The manifest of a folder's output, finished or not; errors as :func:`generated_rows`."""
+    generated_rows(FolderTree(directory.absolute()))
+    return Manifest.read(directory / MANIFEST, root=directory)
 
 
 def _address(tree: Tree, name: str) -> str:

@@ -13,7 +13,7 @@ from frerec.data.address import Blob
 from frerec.data.manifest import Manifest
 from frerec.data.splits import shuffled
 from frerec.errors import ConfigError, DataError
-from frerec.samples.writer import CARD
+from frerec.samples.set_folder import CARD
 
 _NUMBERED = re.compile(r"\d{6,}\.png")
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from frerec.data.manifest import Manifest
+from frerec.data.png import check_bits, write_png
 from frerec.errors import ConfigError, DataError
 from frerec.generators.base import Generator
+from frerec.samples.set_folder import (
+    CARD,
+    MANIFEST,
+    MEMORISED,
+    UNFINISHED,
+    differing,
+    finish,
+    read_card,
+    restore,
+)
 from frerec.training_tools import derive_seed, write_json
 
-CARD, UNFINISHED, MANIFEST = "samples.json", "samples.unfinished.json", "manifest.parquet"
 COMPANIONS = ("generator",)  # folders that may lie beside those of the classes
 
 
@@ -29,14 +36,16 @@ def write_samples(
     directory: Path,
     *,
     seed: int,
-    batch_size: int = 64,
+    bits: int = 8,
+    batch_size: int | None = None,
     dataset: str = "samples",
     progress: bool = False,
+    finished: bool = True,
 ) -> None:
-    """Write ``directory/CLASS/000000.png`` and so on, 8 bit; at the end manifest and card.
+    """Write ``directory/CLASS/000000.png`` and so on; at the end manifest and card.
 
     ``manifest.parquet`` lists the images, ``samples.json`` says what made them; both appear when
-    the set is complete.
+    the set is complete. Images that were left out of it before are in it again.
 
     Image i of a class depends on generator, seed, class and i only, so that the images of a
     smaller count are among those of a larger one. Killed and called again, it keeps the files
@@ -48,16 +57,23 @@ def write_samples(
         classes: All class names, in the order of the generator's labels.
         directory: Made if it does not exist; may hold only samples of the same generator.
         seed: Seed of the samples.
-        batch_size: Images made at once; part of what the last bit of a pixel depends on.
+        bits: Of a channel, 8 or 16. A real image that an oracle hands out keeps its values where
+            these are those that its stack holds.
+        batch_size: Images made at once; part of what the last bit of a pixel depends on. None for
+            the generator's own.
         dataset: Name of these samples in the manifest.
         progress: Show a progress bar.
+        finished: False leaves ``samples.unfinished.json``, with which nobody reads the set, until
+            :func:`frerec.samples.set_folder.finish`.
 
     Raises:
         DataError: If a class cannot be a folder's name or is unknown, the generator has fewer
             images than asked, or ``directory`` holds other images, samples of another generator or
-            seed, or more images than asked.
-        ConfigError: If ``batch_size`` or a count is out of range.
+            seed, or more images than asked, or it makes an image that is not finite.
+        ConfigError: If ``bits``, ``batch_size`` or a count is out of range.
     """
+    check_bits(bits, "samples.bits")
+    batch_size = generator.batch_size if batch_size is None else batch_size
     if batch_size < 1:
         raise ConfigError(f"samples batch_size={batch_size}: expected at least 1")
     _check_classes(generator, counts, classes)
@@ -67,12 +83,14 @@ def write_samples(
         "fingerprint": generator.fingerprint(),
         "classes": list(classes),
         "seed": seed,
+        "bits": bits,
         "batch_size": batch_size,
     }
     directory.mkdir(parents=True, exist_ok=True)
     present = _check_directory(directory, origin, counts)
     write_json(directory / UNFINISHED, origin)
     (directory / CARD).unlink(missing_ok=True)  # it says that the set is complete
+    restore(directory)
 
     total = sum(counts.values())
     with tqdm(total=total, desc="samples", unit="image", disable=not progress) as bar:
@@ -86,29 +104,29 @@ def write_samples(
                 if missing:
                     images = _draw(generator, label, first, batch_size, seed)
                     for number in missing:
-                        _write_png(images[number - first], directory / name / _file(number))
+                        path = directory / name / _file(number)
+                        write_png(images[number - first], path, bits=bits)
                 bar.update(len(numbers))
     _write_manifest(directory, counts, classes, dataset)
     write_json(directory / CARD, {**origin, "counts": {n: counts.get(n, 0) for n in classes}})
-    (directory / UNFINISHED).unlink()
+    if finished:
+        finish(directory)
 
 
-def _draw(generator: Generator, label: int, first: int, batch_size: int, seed: int) -> np.ndarray:
+def _draw(generator: Generator, label: int, first: int, batch_size: int, seed: int) -> Tensor:
     # Always whole batches: the arithmetic of a convolution may differ with the batch's size.
     labels = torch.full((batch_size,), label, dtype=torch.int64)
     numbers = list(range(first, first + batch_size))
     available = generator.available(label)
     if available is not None:  # what is beyond is not kept
         numbers = [min(number, available - 1) for number in numbers]
-    images: Tensor = generator.sample(labels, derive_seed(seed, label), numbers=numbers)
-    return (images * 255.0).round().to(torch.uint8).cpu().numpy()
-
-
-def _write_png(image: np.ndarray, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    pixels = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1)
-    Image.fromarray(np.ascontiguousarray(pixels)).save(partial, format="PNG")
-    partial.replace(path)
+    images = generator.sample(labels, derive_seed(seed, label), numbers=numbers).cpu()
+    if not torch.isfinite(images).all():
+        raise DataError(
+            f"{type(generator).__name__} makes images with NaN or infinite values; train it anew,"
+            " with a lower learning rate"
+        )
+    return images
 
 
 def _file(number: int) -> str:
@@ -123,7 +141,7 @@ def _check_classes(generator: Generator, counts: Mapping[str, int], classes: Seq
         )
     for name in classes:
         if (
-            name in ("", ".", "..", *COMPANIONS)
+            name in ("", ".", "..", MEMORISED, *COMPANIONS)
             or any(c in name for c in "/\\:\0")
             or name != name.strip()
         ):
@@ -169,9 +187,9 @@ def _check_directory(
     directory: Path, origin: Mapping[str, Any], counts: Mapping[str, int]
 ) -> set[tuple[str, int]]:
     """The (class, number) of the files that are there, or an error where they are not ours."""
-    for partial in directory.glob("*/*.png.partial"):
-        partial.unlink()
-    files = [p.relative_to(directory) for p in sorted(directory.rglob("*")) if p.is_file()]
+    partials = set(directory.glob("*/*.png*.partial"))
+    found = [p for p in sorted(directory.rglob("*")) if p.is_file() and p not in partials]
+    files = [p.relative_to(directory) for p in found]
     if not files:
         return set()
     cards = [directory / name for name in (UNFINISHED, CARD) if (directory / name).exists()]
@@ -179,15 +197,17 @@ def _check_directory(
         raise DataError(
             f"{directory}: holds other files ({files[0]}); name an empty folder for the samples"
         )
-    # Our own files of the whole set lie at the top, images in their folders.
-    files = [p for p in files if len(p.parts) > 1 and p.parts[0] not in COMPANIONS]
-    card = _read_card(cards[0])
-    differing = [key for key, value in origin.items() if card.get(key) != value]
-    if differing:
+    others = differing(read_card(cards[0]), origin)
+    if others:
         raise DataError(
-            f"{directory}: holds samples made with another {differing[0]}; name another folder or"
+            f"{directory}: holds samples made with another {others[0]}; name another folder or"
             " delete this one"
         )
+    for partial in partials:
+        partial.unlink()
+    # Our own files of the whole set lie at the top, images in their folders, also where left out.
+    files = [p.relative_to(MEMORISED) if p.parts[0] == MEMORISED else p for p in files]
+    files = [p for p in files if len(p.parts) > 1 and p.parts[0] not in COMPANIONS]
     expected = {
         Path(name) / _file(number): (name, number)
         for name, count in counts.items()
@@ -200,12 +220,3 @@ def _check_directory(
                 " another folder or delete that file"
             )
     return {expected[file] for file in files}
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        card.get("seed")
-    except (ValueError, AttributeError):
-        raise DataError(f"{path}: damaged; delete its folder to make the samples anew") from None
-    return card

@@ -1,9 +1,10 @@
 """Weights & Biases: one run a cell, grouped by experiment; offline unless asked otherwise."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
@@ -14,7 +15,29 @@ log = logging.getLogger(__name__)
 
 MODES = ("offline", "online")
 # Keys whose values say where things lie on the user's machine.
-PRIVATE = ("paths", "root", "path", "labels", "cache_dir", "directory", "checkpoint_path")
+PRIVATE = (
+    "paths",
+    "root",
+    "path",
+    "labels",
+    "cache_dir",
+    "directory",
+    "checkpoint_path",
+    "checkpoint",
+    "weights",
+    "command",
+    "cwd",
+    "out",
+)
+# Where a path begins in a text: the root, a home, a drive, a share, or a folder relative to here.
+_PATH = re.compile(
+    r"(?<![\w.)\]}/])/[\w.]"  # /home, --data=/home; not 1/2, not https://
+    r"|file:/"
+    r"|(?<!\w)~[\w./\\]"
+    r"|(?<!\w)[A-Za-z]:[\\/](?!/)"
+    r"|\\\\\w"
+    r"|(?<![\w.])\.{1,2}[\\/]"
+)
 
 
 def without_paths(config: Any) -> Any:
@@ -23,13 +46,14 @@ def without_paths(config: Any) -> Any:
         return {k: without_paths(v) for k, v in config.items() if k not in PRIVATE}
     if isinstance(config, list | tuple):
         return [without_paths(value) for value in config]
-    if isinstance(config, str) and _is_machine_path(config):
+    if isinstance(config, PurePath) or (isinstance(config, str) and _names_a_path(config)):
         return "(path)"
     return config
 
 
-def _is_machine_path(text: str) -> bool:
-    if text.startswith("~"):
+def _names_a_path(text: str) -> bool:
+    """Whether there is a path of this machine in a text; rather too often than once too rarely."""
+    if text.startswith("~") or _PATH.search(text) is not None:
         return True
     return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
 
@@ -108,6 +132,10 @@ class _GuardedWandbLogger(WandbLogger):
         except Exception as error:
             self._broken = True
             log.warning("W&B takes no more metrics (%s); the local log is complete", error)
+
+    def log_hyperparams(self, params: Any) -> None:
+        """Those of a model, without paths."""
+        super().log_hyperparams(without_paths(dict(getattr(params, "__dict__", params))))
 
     def log_image(
         self, key: str, images: list[Any], step: int | None = None, **kwargs: Any

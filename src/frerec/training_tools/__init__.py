@@ -1,6 +1,7 @@
 """What the training of classifiers and of generators shares."""
 
 from frerec.training_tools.checkpoints import AtomicCheckpointIO, load_checkpoint
+from frerec.training_tools.checks import check_machine, check_positive, training_device
 from frerec.training_tools.draws import (
     AugmentedImages,
     Draw,
@@ -8,14 +9,7 @@ from frerec.training_tools.draws import (
     Transform,
     derive_seed,
 )
-from frerec.training_tools.loop import (
-    LoopState,
-    best_checkpoint,
-    check_machine,
-    check_positive,
-    run_training,
-    training_device,
-)
+from frerec.training_tools.loop import LoopState, best_checkpoint, run_training
 from frerec.training_tools.records import JsonlLogger, write_json
 
 __all__ = [

@@ -30,10 +30,9 @@ from tqdm import tqdm
 
 from frerec.errors import ConfigError, DataError
 from frerec.training_tools.checkpoints import AtomicCheckpointIO, load_checkpoint
+from frerec.training_tools.checks import check_machine, check_positive
 from frerec.training_tools.draws import STEP, DrawSampler, derive_seed
 from frerec.training_tools.records import JsonlLogger, write_json
-
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,8 @@ def run_training(
     ``model.total_steps`` is set to ``steps`` before the optimisers are made. The model is left
     with its last weights. On a CPU a killed and resumed run ends bitwise where an uninterrupted
     one does. ``directory`` gets ``plan.json``, ``log.jsonl`` and the checkpoints. ``settings`` are
-    further plain values that shape the result: a run is not resumed with others.
+    further plain values that shape the result: a run is not resumed with others. The model's
+    ``sampling_arguments`` may differ, and ``eval_every`` where nothing is monitored.
 
     Raises:
         ConfigError: If a number is out of range, or ``directory`` holds another plan's run.
@@ -194,15 +194,13 @@ def run_training(
     if count == 0:
         raise DataError("the training set is empty; check the split and the labels")
     directory.mkdir(parents=True, exist_ok=True)
-    hyperparameters: dict[str, Any] = dict(model.hparams)
-    plan: dict[str, Any] = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "seed": seed,
-        "eval_every": eval_every,
-    }
+    sampling: tuple[str, ...] = getattr(model, "sampling_arguments", ())  # they shape no weight
+    hyperparameters = {k: v for k, v in dict(model.hparams).items() if k not in sampling}
+    plan: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "seed": seed}
+    if monitor is not None:  # it decides which weights are kept; others do not depend on it
+        plan["eval_every"] = eval_every
     plan |= {"images": count, "precision": precision, "model": hyperparameters}
-    plan |= {"gradient_clip": gradient_clip, **(settings or {})}
+    plan |= {"gradient_clip": gradient_clip} | dict(settings or {})
     _check_plan(directory / "plan.json", plan)
 
     last = directory / "last.ckpt"
@@ -267,31 +265,6 @@ def run_training(
         finally:
             loop.bar.close()
     return loop.state
-
-
-def check_machine(precision: str, accelerator: str) -> None:
-    """Refuse a precision or a place to run that is not to be had.
-
-    Raises:
-        ConfigError: Names the key.
-    """
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"trainer.accelerator={accelerator}: no GPU here; give auto or cpu")
-
-
-def training_device(accelerator: str) -> torch.device:
-    """The device of Lightning's ``accelerator``: a GPU where one is asked for or found."""
-    gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")
-
-
-def check_positive(**numbers: int) -> None:
-    """Raise ConfigError, naming the key, where a number is below 1."""
-    for key, value in numbers.items():
-        if value < 1:
-            raise ConfigError(f"{key}={value}: expected an integer of at least 1")
 
 
 def _check_plan(path: Path, plan: Mapping[str, Any]) -> None:

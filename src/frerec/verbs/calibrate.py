@@ -11,10 +11,10 @@ from frerec.bulk.images import Failure
 from frerec.bulk.job import FULL, Job, check_network, check_precision, fingerprint
 from frerec.bulk.output import Output, sole_writer
 from frerec.bulk.plan import Plan
-from frerec.bulk.png import check_bits
 from frerec.bulk.sources import plan_input
 from frerec.calibration import load_calibrator
 from frerec.config import compose_config, require
+from frerec.data.png import check_bits
 from frerec.errors import ConfigError
 from frerec.verbs.devices import check_device, resolve_device
 from frerec.verbs.folders import refuse_around, refuse_inside
@@ -45,7 +45,6 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     check_network(calibrator, config.precision)
     shape = calibrator.input_shape
     del calibrator
-    check_bits(config.bits, None if shape is None else shape[0])
     engine = _engine(config, device)
     record = {"model": fingerprint(model), "bits": config.bits}
     if config.precision != FULL:
@@ -95,7 +94,7 @@ def _check(config: DictConfig) -> None:
         raise ConfigError(f"batch_size={config.batch_size}: expected at least 1")
     if config.num_workers < 0:
         raise ConfigError(f"num_workers={config.num_workers}: expected at least 0")
-    check_bits(config.bits, None)
+    check_bits(config.bits)
     if config.engine not in ENGINES:
         raise ConfigError(f"engine={config.engine}: expected one of {', '.join(ENGINES)}")
     if config.engine != "lightning" and config.devices not in ("auto", "1"):

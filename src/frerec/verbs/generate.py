@@ -10,10 +10,9 @@ from omegaconf import OmegaConf
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.sample_description import CARD, GRID, PAGE, SIGNATURE, describe
 from frerec.benchmark.stages import Stages
+from frerec.bulk.output import sole_writer
 from frerec.config import check_complete, compose_config, instantiate, require
-from frerec.data.hashing import hash_images
 from frerec.errors import ConfigError
-from frerec.samples import files_of_real_images
 from frerec.training_tools import check_machine
 from frerec.verbs.folders import refuse_around, refuse_inside
 
@@ -44,23 +43,24 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     stages.check_generation()
     stages.check_measures()
     key = content_hash({"samples": stages.samples_key})
-    with tracker.run(
-        f"{stages.generator_name} on {stages.data.name}",
-        group="generate",
-        cell_id=key,
-        config={"config": OmegaConf.to_container(config, resolve=True)},
-        directory=Path(config.paths.runs) / "generate" / key,
-    ) as tracked:
+    with (
+        sole_writer(out, key="out"),
+        tracker.run(
+            f"{stages.generator_name} on {stages.data.name}",
+            group="generate",
+            cell_id=key,
+            config={"config": OmegaConf.to_container(config, resolve=True)},
+            directory=Path(config.paths.runs) / "generate" / key,
+        ) as tracked,
+    ):
         stages.loggers = tracked.loggers
-        manifest = stages.generate(out)
-        if stages.is_command:
-            for warning in files_of_real_images(hash_images(manifest), stages.data.manifest):
-                log.warning("%s", warning)
+        manifest = stages.generate(out, finished=not config.samples.exclude_memorised)
         described = describe(stages, out, manifest)
         quality = described.card["quality"]
         tracked.summary({name: quality[name] for name in NUMBERS if quality[name] is not None})
-        # Never the figure of memorised pairs: it shows real images.
-        tracked.pictures({"samples": out / GRID, "signature": out / SIGNATURE})
+        # Never real images: not the figure of memorised pairs, and not the oracle's grid.
+        grid = {} if stages.samples_are_real else {"samples": out / GRID}
+        tracked.pictures({**grid, "signature": out / SIGNATURE})
     for warning in quality["warnings"]:
         log.warning("%s", warning)
     print(f"Samples: {out} ({len(described.manifest)} images)")
