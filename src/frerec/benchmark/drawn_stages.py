@@ -18,7 +18,8 @@ from frerec.data.manifest import Manifest
 from frerec.data.stack import ImageStack
 from frerec.generators.base import CARD
 from frerec.generators.command import CommandGenerator
-from frerec.samples import load_samples, take_ratio
+from frerec.samples import files_of_real_images, load_samples, take_ratio
+from frerec.samples.real_files import with_content
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +100,27 @@ class DrawnStages(GeneratorStages):
         card = {"source": self.generator_name}
         if user is None and not self.is_command:
             card = read_record(self.generator / CARD) or card  # a checkpoint may lack it
+        manifest = Manifest.read(folder / "manifest.parquet", root=root)
+        if self.is_command:  # another cell's split may have other test images
+            self.refuse_real_images(manifest)
         return Samples(
             key=self.drawn_key,
-            manifest=Manifest.read(folder / "manifest.parquet", root=root),
+            manifest=manifest,
             stack=ImageStack.open(folder / STACK_FILE),
             card=card,
         )
+
+    def refuse_real_images(self, samples: Manifest) -> list[str]:
+        """Refuse validation and test images among samples, encoded anew or not.
+
+        Returns:
+            A one-line warning where there are training images.
+
+        Raises:
+            DataError: Names the first such image.
+        """
+        found = with_content(samples, self.data.decoding, progress=self.progress)
+        return files_of_real_images(found, self.data.manifest)
 
     def decode(self, manifest: Manifest, path: Path) -> tuple[ImageStack, Manifest]:
         """Decode samples at the size of the real images into a stack at ``path``.

@@ -20,7 +20,7 @@ from frerec.data.stack import ImageStack
 from frerec.errors import ConfigError, DataError
 from frerec.evaluation.features import FeatureExtractor, build_extractor
 from frerec.evaluation.generative import GenerativeQuality, measure_quality
-from frerec.samples import check_against_real, files_of_real_images
+from frerec.samples import check_against_real
 from frerec.samples.memorisation import Memorisation, check_settings, find_memorised
 from frerec.training_tools import training_device, write_json
 
@@ -205,6 +205,6 @@ class SampleStages(DrawnStages):
         """
         if self._user_samples is None:
             return []
-        copies = files_of_real_images(self._user_samples, self.data.manifest)
+        copies = self.refuse_real_images(self._user_samples)
         _ = self.drawn
         return copies + check_against_real(self._user_samples, self.data.manifest)

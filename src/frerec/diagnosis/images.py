@@ -17,6 +17,7 @@ from frerec.data.readers import ImageHeader, read_header, read_image
 from frerec.data.resize import resize, scale_factor
 from frerec.data.tree import IMAGE_SUFFIXES, FolderTree, open_tree, read_table
 from frerec.errors import ConfigError, DataError
+from frerec.samples.own_outputs import generated_rows, is_generated
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,12 @@ def list_files(root: str, *, key: str, limit: int, seed: int, skip: bool) -> Fil
         DataError: If there is no such folder, no image in it, or an image that cannot be read.
     """
     tree = open_tree(root, key=key)
-    every = tree.files()
+    if is_generated(tree):  # its images, not its figures nor what it left out
+        listed = generated_rows(tree)
+        places = dict(zip(listed.names, listed.addresses, strict=True))
+    else:
+        places = {name: tree.address(name) for name in tree.files()}
+    every = list(places)
     if not every:
         raise DataError(
             f"{key}={root}: no images ({', '.join(IMAGE_SUFFIXES)}) in it; give a folder or zip "
@@ -82,7 +88,7 @@ def list_files(root: str, *, key: str, limit: int, seed: int, skip: bool) -> Fil
     if len(every) > limit:
         rows = np.random.default_rng(seed).permutation(len(every))[:limit]
         names = [every[row] for row in np.sort(rows)]
-    addresses = [parse_address(tree.root, tree.address(name)) for name in names]
+    addresses = [parse_address(tree.root, places[name]) for name in names]
 
     def header(address: Address) -> ImageHeader | None:
         try:

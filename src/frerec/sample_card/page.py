@@ -56,7 +56,8 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [(key, _value(value)) for key, value in training.items() if value not in ({}, None)]
     rows.append(("samples", f"{_pairs(samples['counts'])}; seed {samples['seed']}"))
     if any(samples["excluded"].values()):
-        rows.append(("left out as memorised", _pairs(samples["excluded"])))
+        where = "they lie in memorised/" if card["training"] else "their files stay where they are"
+        rows.append(("left out as memorised", f"{_pairs(samples['excluded'])}; {where}"))
     rows.append(("hardware", _pairs(card["hardware"])))
     rows.append(("versions", _pairs(card["versions"])))
     return rows
