@@ -54,7 +54,7 @@ def test_it_says_what_the_card_says():
     assert found["generator"] == ["ConditionalVAE (width 16, beta 0.5)"]
     assert found["learned from"] == ["chest: ill 20, well 20"]
     assert found["samples"] == ["ill 10, well 20; seed 3"]
-    assert found["left out as memorised"] == ["ill 1, well 0"]
+    assert found["left out as memorised"] == ["ill 1, well 0; they lie in memorised/"]
     assert found["FID"] == ["81.24", "–", "3.00", "0"]
     assert found["KID"][0] == "0.1421 ± 0.0042"
     assert found["images / real images"][:2] == ["30 / 40", "–"]
