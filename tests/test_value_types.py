@@ -33,6 +33,15 @@ def test_values_that_fit_are_taken(override):
         (["generator=fastgan", "generator.training.gradient_clip=x"], "expected a number, or null"),
         (["generator.checkpoint=[a]"], "expected text, or null"),
         (["features.image_size=big"], "expected a whole number, or null"),
+        (["quality.seed=-1"], "quality.seed=-1: expected a whole number of at least 0"),
+        (["generator.training.seed=-1"], "expected a whole number of at least 0"),
+        (["data.split_seed=-2"], "expected a whole number of at least 0"),
+        (["generator.checkpoint="], "generator.checkpoint is missing: give generator.checkpoint="),
+        (["samples.path="], "samples.path is missing: give samples.path=..., or null"),
+        (["samples=folder", "samples.path="], "samples.path is missing: give samples.path=..."),
+        (["data.root="], "data.root is missing"),
+        (["generator=command", "generator.command=[echo,{out}]"], 'as [echo,"{out}"]'),
+        (["generator=command", "generator.command=echo"], "expected a list, as [a,b]"),
     ],
 )
 def test_others_are_named(overrides, words):

@@ -3,14 +3,19 @@
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from frerec import __version__
 from frerec.errors import ConfigError, FrerecError
 
 USER_ERROR = 2
+TERMINATED = 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # tracebacks of what we report anyway
     try:
-        return _run(VERBS[name], rest)
+        with _sigterm_as_exit():
+            return _run(VERBS[name], rest)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # the reader, as `head`, has what it wanted
@@ -144,10 +150,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         line = " ".join(str(error).split())[:300]
         return _fail(f"{type(error).__name__}: {line}; FREREC_DEBUG=1 shows where", status=1)
-    except SystemExit as stop:  # Lightning's, after a SIGTERM: without a status of its own
-        if stop.code not in (None, 0):
+    except SystemExit as stop:  # after a SIGTERM; Lightning's is without a status of its own
+        if stop.code not in (None, 0, TERMINATED):
             raise
-        return _fail("terminated; run the same command again to go on", status=143)
+        return _fail("terminated; run the same command again to go on", status=TERMINATED)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on", status=130)
 
@@ -182,6 +188,31 @@ def _run(verb: Verb, rest: Sequence[str]) -> int:
         key = getattr(error, "full_key", None)
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}" if key else str(error)) from error
     return status
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """SIGTERM raises SystemExit, so that what is begun is cleaned up and the last line written.
+
+    A handler that somebody else has set stays; other threads than the main one can set none.
+    """
+    owner = os.getpid()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a forked worker ends as it would without this
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise SystemExit(TERMINATED)
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _fail(message: str, status: int = USER_ERROR) -> int:

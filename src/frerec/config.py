@@ -159,6 +159,8 @@ def _explain(error: Exception, name: str, overrides: Sequence[str], directory: P
         key = unknown.group(1)
         full = re.search(r"full_key: ([\w.]+)", text)
         key = full.group(1) if full and full.group(1).endswith(key) else key
+        if key.startswith("grid."):
+            return f"{key}: no such axis; give a new one as 'grid={{{key[5:]}:[a,b]}}'"
         return f"{key}: no such key{_nearest(key, _known_keys(name, overrides, key))}"
     group = re.search(r"Could not find '([^']+)'", text)
     if group:

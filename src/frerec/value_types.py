@@ -60,6 +60,9 @@ def check_types(config: DictConfig, defaults: DictConfig, keys: Iterable[str]) -
         value, default = _at(plain, key), _at(known, key)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         text = isinstance(default, str) and "${" not in default
+        if value == "" and (default == MISSING or _named(key, (*OPTIONAL_TEXTS, "samples.path"))):
+            null = "" if default == MISSING else ", or null"
+            raise ConfigError(f"{key} is missing: give {key}=...{null}")
         if number and (text or _named(key, OPTIONAL_TEXTS)):
             OmegaConf.update(config, key, str(value))  # a folder may be called 123
             continue
@@ -101,6 +104,8 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
         return None if fits else "true or false"
     if isinstance(default, int):
         fits = isinstance(value, int) and not isinstance(value, bool)
+        if fits and key.endswith("seed") and value < 0:
+            return "a whole number of at least 0"
         # `ratio: 1` may well be given as 0.5: a default of 0 or 1 does not say that it counts.
         fraction = (
             isinstance(value, float) and default in (0, 1) and not key.endswith(("seed", ".fold"))
@@ -110,7 +115,10 @@ def _expectation(key: str, value: Any, default: Any) -> str | None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return None if number else "a number"
     if isinstance(default, list):
-        return None if isinstance(value, list) else "a list, as [a,b]"
+        # Hydra takes {out} without quotes for a mapping that it cannot read.
+        bare = isinstance(value, str) and value.startswith("[") and "{" in value
+        quotes = ', with each placeholder in double quotes, as [echo,"{out}"]' if bare else ""
+        return None if isinstance(value, list) else f"a list{quotes or ', as [a,b]'}"
     return None
 
 

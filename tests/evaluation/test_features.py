@@ -1,7 +1,9 @@
 """Feature extractors are named, deterministic, alive at random weights, and share one contract."""
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
 from fixtures import textured_images
@@ -99,6 +101,7 @@ def test_what_is_wrong_is_said_in_one_line_of_this_groups_keys(tmp_path, monkeyp
         raise OSError("no route to host\nand a second line")
 
     monkeypatch.setattr("timm.models._builder.load_pretrained", unreachable)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # no probe
     cases = [
         ({"weights": "imagenet"}, "features.weights=imagenet: .*no route to host.*random"),
         ({"weights": tmp_path / "no.pt"}, "features.weights=.*no.pt: no such file"),
@@ -106,6 +109,8 @@ def test_what_is_wrong_is_said_in_one_line_of_this_groups_keys(tmp_path, monkeyp
         ({"library": "keras"}, "features.library=keras"),
         ({"name": "vit_tiny_patch16_224", "image_size": None}, "features.image_size=null"),
         ({"name": "test_vit", "image_size": 40}, "choose another features.image_size"),
+        ({"image_size": 7}, "features.image_size=7: expected at least 8"),
+        ({"image_size": 0}, "features.image_size=0: expected at least 8"),
     ]
     for settings, message in cases:
         with pytest.raises(ConfigError, match=message) as caught:
@@ -119,3 +124,38 @@ def test_images_out_of_range_or_none_at_all_are_refused() -> None:
         extract(IMAGES * 2, small())
     with pytest.raises(DataError, match="samples: none"):
         extract(IMAGES[:0], small(), what="samples")
+
+
+class Hub:
+    """A hub's HTTP session that answers, or does not."""
+
+    def __init__(self, answers: bool) -> None:
+        self.answers, self.asked = answers, 0
+
+    def head(self, url: str, timeout: float) -> None:
+        """Asked once, and not for long."""
+        self.asked += 1
+        assert url.startswith("http")
+        assert 0 < timeout <= 10
+        if not self.answers:
+            raise ConnectionError("no route to host")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_cache_alone_is_asked_where_the_hub_does_not_answer(monkeypatch, answers) -> None:
+    constants, hub, modes = huggingface_hub.constants, Hub(answers), []
+
+    def load(*_: object, **__: object) -> None:
+        modes.append(constants.HF_HUB_OFFLINE)
+        raise LocalEntryNotFoundError("nothing in the cache")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: hub)
+    monkeypatch.setattr("timm.models._builder.load_pretrained", load)
+    with pytest.raises(ConfigError, match=r"not in the cache, and huggingface.co does not answer"):
+        small(weights="imagenet")
+    assert modes == [not answers]
+    assert hub.asked == 1
+    assert constants.HF_HUB_OFFLINE is False  # as it was, for whoever comes next
+    small()
+    assert hub.asked == 1  # random weights need no hub

@@ -14,7 +14,7 @@ from fixtures import textured_images, write_tree
 from frerec.errors import DataError
 from frerec.generators.command import CommandGenerator
 from frerec.samples import commanded, load_samples
-from frerec.samples.commanded import run_into
+from frerec.samples.commanded import give_up, run_into
 from frerec.samples.set_folder import finish, leave_out
 
 CLASSES = ("a", "b")
@@ -127,12 +127,13 @@ def test_after_a_failure_it_runs_anew_without_what_was_left(make, mine, tmp_path
     with pytest.raises(DataError, match="no memory"):
         make()
     out = tmp_path / "out"
-    assert (out / "output" / "half.png").exists()
+    (half,) = out.glob("output.*.partial/half.png")
+    assert not (out / "output").exists()
     (out / f"counts.json.{os.getpid()}.partial").write_text("{")  # of a kill
     (mine / "fail").unlink()
     assert len(make()) == 5
     assert calls(mine) == 2
-    assert not (out / "output" / "half.png").exists()
+    assert not half.exists()
     assert {p.name for p in out.iterdir()} == {
         "output", "command.log", "counts.json", "manifest.parquet", "samples.json"
     }  # fmt: skip
@@ -194,6 +195,69 @@ def test_what_was_left_out_is_in_the_list_of_a_later_run(make, mine, tmp_path):
     assert make().table.equals(made.table)
     assert len(load_samples(out, classes=CLASSES)) == 5
     assert "excluded" not in json.loads((out / "samples.json").read_text())
+    assert calls(mine) == 1
+
+
+def test_a_program_that_outlives_a_killed_run_writes_into_nothing_kept(make, mine, tmp_path):
+    (mine / "fail").touch()
+    with pytest.raises(DataError, match="no memory"):
+        make()
+    (orphan,) = (tmp_path / "out").glob("output.*.partial")  # where it goes on writing
+    (mine / "fail").unlink()
+    made = make(finished=False)
+    before = files(tmp_path / "out" / "output")
+    assert not orphan.exists()
+    write_tree(orphan, textured_images(2), ["a/0.png", "late.png"])
+    assert files(tmp_path / "out" / "output") == before
+    assert make().table.equals(made.table)
+    (tmp_path / "out" / "samples.json").unlink()
+    (tmp_path / "out" / "samples.unfinished.json").write_text('{"command": []}')
+    make()  # anew
+    assert not orphan.exists()
+
+
+def test_an_unfinished_set_goes_for_a_mended_command_and_a_finished_one_does_not(
+    make, mine, tmp_path
+):
+    make(finished=False)
+    (tmp_path / "out" / "memorisation.json").write_text("{}")  # of a description that failed
+    (mine / "sample.py").write_text(SAMPLER + "\n# mended")
+    make()
+    assert calls(mine) == 2
+    assert not (tmp_path / "out" / "memorisation.json").exists()
+    make(finished=False)  # taken again, to be described otherwise, and killed there
+    make(finished=False)
+    (mine / "sample.py").write_text(SAMPLER)
+    before = files(tmp_path / "out")
+    with pytest.raises(DataError, match="holds samples made with another command"):
+        make()
+    assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(("finished", "times"), [(False, 2), (True, 1)])
+def test_samples_given_up_are_made_anew_unless_they_were_finished(make, mine, tmp_path, finished,
+                                                                  times):  # fmt: skip
+    make(finished=finished)
+    if finished:
+        make(finished=False)
+    give_up(tmp_path / "out")
+    make()
+    assert calls(mine) == times
+
+
+@pytest.mark.parametrize("name", ["manifest.parquet", "output", "output/a/x.png", "card.json"])
+def test_links_that_lead_elsewhere_are_refused_and_what_they_name_is_kept(make, mine, tmp_path,
+                                                                          name):  # fmt: skip
+    make(finished=False)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "a.txt").write_text("mine")
+    link = tmp_path / "out" / name
+    if link.exists():
+        link.rename(tmp_path / "moved")
+    link.symlink_to(tmp_path / "thesis")
+    with pytest.raises(DataError, match=rf"{Path(name).name}: a link, |a link that leads out of"):
+        make()
+    assert files(tmp_path / "thesis") == {"a.txt": b"mine"}
     assert calls(mine) == 1
 
 

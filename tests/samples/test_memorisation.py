@@ -147,6 +147,7 @@ def test_bad_settings_and_images_are_refused_in_one_line(extractor) -> None:
         ({"rule": "any"}, "memorisation.rule=any: expected one of both, either"),
         ({"quantile": 0.0}, r"memorisation.quantile=0.0: expected a number in \(0, 0.5\]"),
         ({"shift": 9}, "memorisation.shift=9"),
+        ({"shift": 0.5}, "memorisation.shift=0.5: expected a whole number"),
     ):
         with pytest.raises(ConfigError, match=message):
             find_memorised(FRESH, REAL, None, extractor, **settings)

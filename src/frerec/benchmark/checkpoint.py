@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,12 @@ def check_checkpoint(folder: Path, data: ImageDataModule, kind: type[Generator])
             f"generator.checkpoint={folder}: its samples are real images, of other data than these"
             " or of a split that is not known; set generator.checkpoint=null to make it anew"
         )
+    _warn_of_other_split(folder, data.fingerprint)
+
+
+@cache
+def _warn_of_other_split(folder: Path, _fingerprint: str) -> None:
+    """Warn once a process: several stages look at the same checkpoint."""
     log.warning(
         "generator.checkpoint=%s was not trained on exactly this training split; make sure that it"
         " saw no validation or test image",

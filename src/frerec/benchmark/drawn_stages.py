@@ -16,9 +16,12 @@ from frerec.data.decoding import refuse_skipped
 from frerec.data.hashing import hash_images
 from frerec.data.manifest import Manifest
 from frerec.data.stack import ImageStack
+from frerec.errors import ConfigError
 from frerec.generators.base import CARD
 from frerec.generators.command import CommandGenerator
 from frerec.samples import files_of_real_images, load_samples, take_ratio
+from frerec.samples.guards import check_class_names
+from frerec.samples.own_outputs import real_data_of
 from frerec.samples.real_files import with_content
 
 log = logging.getLogger(__name__)
@@ -39,12 +42,25 @@ class Samples:
 class DrawnStages(GeneratorStages):
     """What :class:`GeneratorStages` makes, and all synthetic images: drawn, or the user's."""
 
+    def check_generation(self) -> None:
+        """As of :class:`GeneratorStages`, and names of classes that no folder can have."""
+        if not self.is_command:
+            check_class_names(self.data.classes)
+        super().check_generation()
+
+    @property
+    def samples_are_real(self) -> bool:
+        """As of :class:`GeneratorStages`; of the user's samples, what their folder says."""
+        path = self.config.samples.path
+        return super().samples_are_real if path is None else real_data_of(Path(path)) is not None
+
     @cached_property
     def _user_samples(self) -> Manifest | None:
         """The samples of the user's folder, or None where the generator makes them."""
         settings = self.config.samples
         if settings.path is None:
             return None
+        self._refuse_other_real(Path(settings.path))
         found = load_samples(
             Path(settings.path),
             classes=self.data.classes,
@@ -54,6 +70,18 @@ class DrawnStages(GeneratorStages):
         if settings.ratio is not None:
             found = take_ratio(found, self.real_counts, settings.ratio, seed=settings.seed)
         return hash_images(found)
+
+    def _refuse_other_real(self, path: Path) -> None:
+        """Real images may be samples only of exactly the data that they were withheld from.
+
+        Damaged, they are found by no comparison with the validation and test images.
+        """
+        data = real_data_of(path)
+        if data not in (None, self.data.fingerprint):
+            raise ConfigError(
+                f"samples.path={path}: its samples are real images, of other data than these or of"
+                " another split; make them anew by frerec generate with these data"
+            )
 
     @cached_property
     def drawn_key(self) -> str:
@@ -89,6 +117,9 @@ class DrawnStages(GeneratorStages):
     def drawn(self) -> Samples:
         """All synthetic images, made by the generator or read from the user's files."""
         user = self._user_samples
+        card = {"source": self.generator_name}
+        if user is None and not self.is_command:
+            card = read_record(self.generator / CARD) or card  # a checkpoint may lack it
 
         def make(folder: Path) -> None:
             found = self.generate(folder / "images") if user is None else user
@@ -97,9 +128,6 @@ class DrawnStages(GeneratorStages):
 
         folder = self.store.make("samples", self.drawn_key, make)
         root = folder / "images" if user is None else user.root
-        card = {"source": self.generator_name}
-        if user is None and not self.is_command:
-            card = read_record(self.generator / CARD) or card  # a checkpoint may lack it
         manifest = Manifest.read(folder / "manifest.parquet", root=root)
         if self.is_command:  # another cell's split may have other test images
             self.refuse_real_images(manifest)

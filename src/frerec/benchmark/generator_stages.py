@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
 from frerec.benchmark.checkpoint import TRAINED_ON, check_checkpoint, trained_on
+from frerec.benchmark.generator_checks import check_training_settings, check_withheld
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.store import Store
 from frerec.config import instantiate, plain
@@ -18,15 +19,14 @@ from frerec.data.datamodules import ImageDataModule
 from frerec.data.decoding import Decoding
 from frerec.data.manifest import Manifest
 from frerec.data.readers import ReadOptions
-from frerec.errors import ConfigError, DataError
+from frerec.errors import ConfigError
 from frerec.generators import Generator, load_generator
 from frerec.generators.base import read_config
 from frerec.generators.command import CommandGenerator
-from frerec.generators.training import check_training
 from frerec.samples import balanced_counts, write_samples
 from frerec.samples.commanded import run_into
 from frerec.samples.own_outputs import read_generated
-from frerec.training_tools import training_device, write_json
+from frerec.training_tools import check_seeds, training_device, write_json
 
 FORMAT = 3  # of `generators`: raise when training gives other weights for equal inputs
 NO_ARGUMENTS = ("name", "training", "checkpoint")  # keys that the generator's class does not take
@@ -174,24 +174,20 @@ class GeneratorStages:
             ConfigError, DataError: One line that names the key or the file.
         """
         counts = self.sample_counts
+        check_seeds(**{"samples.seed": self.config.samples.seed})
         if self.checkpoint is not None:
             check_checkpoint(self.checkpoint, self.data, self.generator_class)
             return
+        settings = plain(self.config.generator)
+        if not self.is_command:
+            check_seeds(**{"generator.seed": settings.get("seed", 0)})
         generator = self.new_generator()
         if not isinstance(generator, Generator):
             return
-        if not generator.uses_withheld:
-            check_training(**plain(self.config.generator)["training"])
+        if generator.uses_withheld:
+            check_withheld(self.generator_name, counts, self.data)
         else:
-            labels = self.data.withheld.labels
-            there = np.bincount(labels, minlength=len(self.data.classes)).tolist()
-            for (name, wanted), count in zip(counts.items(), there, strict=True):
-                if wanted > count:
-                    raise DataError(
-                        f"generator={self.generator_name}: {wanted} samples of class {name} were"
-                        f" asked, {count} training images of it are withheld; set a smaller"
-                        " samples.ratio or data.train_size"
-                    )
+            check_training_settings(settings["training"])
 
     @property
     def generator_class(self) -> Any:
@@ -262,6 +258,7 @@ class GeneratorStages:
         likes below ``folder/output``. For ``finished`` see :func:`frerec.samples.write_samples`.
         """
         if not self.is_command:
+            real = {"real": True, "data": self.data.fingerprint} if self.samples_are_real else {}
             write_samples(
                 self.load_sampler(),
                 self.sample_counts,
@@ -272,6 +269,7 @@ class GeneratorStages:
                 dataset=self.generator_name,
                 progress=self.progress,
                 finished=finished,
+                extra=real,
             )
             return read_generated(folder)
         return self._run_command(folder, finished=finished)

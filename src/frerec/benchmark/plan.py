@@ -37,6 +37,8 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     Raises:
         ConfigError: For a wrong key or option, an empty axis, or an arm that does not make sense.
     """
+    # `grid={...}` may bring axes that the configuration does not have yet.
+    overrides = [f"++{o}" if o.startswith("grid={") else o for o in overrides]
     # Which axes there are depends on the experiment and on the grid alone.
     shaping = [o for o in overrides if _key(o) == "experiment" or _key(o).startswith("grid")]
     axes = list(compose_config(config_name, shaping).grid)

@@ -1,6 +1,5 @@
 """What ``frerec generate`` leaves beside the samples: their card, figures, and what was copied."""
 
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -8,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from frerec.benchmark.calibrated import STACK_FILE
-from frerec.benchmark.checkpoint import TRAINED_ON
+from frerec.benchmark.checkpoint import TRAINED_ON, read_record
 from frerec.benchmark.stages import Stages
 from frerec.data.manifest import Manifest
 from frerec.data.stack import ImageStack
+from frerec.errors import DataError
 from frerec.generators.base import CARD as TRAINING_CARD
 from frerec.generators.base import CONFIG, WEIGHTS
 from frerec.generators.grids import GRIDS, write_grid
@@ -19,15 +19,17 @@ from frerec.sample_card.content import make_card
 from frerec.sample_card.grid import stack_grid
 from frerec.sample_card.page import write_page
 from frerec.sample_card.signature import measure_spectra, save_spectra, write_signature
+from frerec.samples.commanded import give_up
 from frerec.samples.memorisation import Memorisation
 from frerec.samples.memorisation_figure import write_memorisation_figure
-from frerec.samples.set_folder import finish, leave_out
+from frerec.samples.set_folder import DESCRIPTION, finish, leave_out
 from frerec.training_tools import write_json
 
 CARD, PAGE = "card.json", "card.md"
 GRID, SIGNATURE, COPIES = "samples.png", "signature.png", "memorisation.png"
 SPECTRA = "signature.npz"  # the numbers of that figure
 GENERATOR = "generator"
+_RECORDS = {"trained_on": TRAINED_ON, "training": TRAINING_CARD}  # beside a generator's weights
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,40 @@ def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
 
     With ``samples.exclude_memorised`` the images that look like training images are left out of the
     manifest. Those of a generator of this package are moved to ``folder/memorised``; what a command
-    made stays where it is. At the end the set is finished.
+    made stays where it is. So do samples that cannot be read, with ``data.on_error=skip``; the
+    manifest does not list them. At the end the set is finished. What described an earlier set goes
+    first.
 
     Args:
         stages: Of the configuration that made the samples.
         folder: That of ``frerec generate``.
         manifest: All images that were made.
+
+    Raises:
+        DataError: If a sample cannot be read, unless ``data.on_error=skip``; a command is then run
+            again by the next call.
     """
+    for name in DESCRIPTION:
+        (folder / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        stack, manifest = stages.decode(manifest, Path(work) / STACK_FILE)
+        every = manifest
+        try:
+            stack, manifest = stages.decode(every, Path(work) / STACK_FILE)
+        except DataError:
+            if stages.is_command:
+                give_up(folder)
+            raise
+        unread = every.table[~every.table["image"].isin(manifest.table["image"])]
+        flagged: list[str] = []
         copies = stages.find_memorised(stack)
         excluded: dict[str, int] = {}
         if stages.config.samples.exclude_memorised:
             kept, excluded = stages.without_memorised(manifest, copies.flagged)
             flagged = manifest.table["image"][copies.flagged].tolist()
-            leave_out(folder, flagged, move=not stages.is_command)
             manifest, shown = manifest.take(kept), stack.select(kept)
         else:
             shown = stack
+        leave_out(folder, flagged, move=not stages.is_command, unreadable=list(unread["image"]))
         quality = stages.measure_quality(shown, manifest)
         _draw(stages, folder, manifest, shown, stack, copies)
     card = make_card(
@@ -78,8 +96,20 @@ def describe(stages: Stages, folder: Path, manifest: Manifest) -> Described:
         _keep_generator(stages.generator, folder / GENERATOR)
     write_page(card, folder / PAGE, grid=GRID, signature=SIGNATURE)
     write_json(folder / CARD, card)
-    finish(folder, excluded=excluded)
+    unreadable = {str(name): int(n) for name, n in unread["label"].value_counts().items()}
+    finish(folder, excluded=excluded, unreadable=unreadable or None)
     return Described(card, manifest)
+
+
+def check_records(stages: Stages) -> None:
+    """Read what lies beside a checkpoint, before it is sampled.
+
+    Raises:
+        DataError: If a file is damaged.
+    """
+    if stages.checkpoint is not None:
+        for name in _RECORDS.values():
+            read_record(stages.checkpoint / name)
 
 
 def _draw(
@@ -104,10 +134,7 @@ def _training(stages: Stages) -> dict[str, dict[str, Any]]:
     """What the generator learned from and how, as far as its folder says."""
     if stages.is_command:
         return {"trained_on": {}, "training": {}}
-    found = {}
-    for key, name in (("trained_on", TRAINED_ON), ("training", TRAINING_CARD)):
-        path = stages.generator / name
-        found[key] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = {key: read_record(stages.generator / name) for key, name in _RECORDS.items()}
     found["trained_on"].pop("fingerprint", None)
     for key in ("generator", "arguments"):
         found["training"].pop(key, None)

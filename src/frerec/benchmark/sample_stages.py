@@ -22,7 +22,7 @@ from frerec.evaluation.features import FeatureExtractor, build_extractor
 from frerec.evaluation.generative import GenerativeQuality, measure_quality
 from frerec.samples import check_against_real
 from frerec.samples.memorisation import Memorisation, check_settings, find_memorised
-from frerec.training_tools import training_device, write_json
+from frerec.training_tools import check_seeds, training_device, write_json
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +189,8 @@ class SampleStages(DrawnStages):
             ConfigError: Names the key.
         """
         check_settings(**plain(self.config.memorisation))
+        for group in ("quality", "features", "samples"):
+            check_seeds(**{f"{group}.seed": self.config[group].seed})
         limit = self.config.quality.limit
         if limit is not None and limit < 2:
             raise ConfigError(f"quality.limit={limit}: expected at least 2, or null for all images")

@@ -8,12 +8,16 @@ file, and :meth:`FeatureExtractor.from_classifier` takes a network trained on th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import huggingface_hub
 import timm
 import torch
 import torch.nn.functional as F
+from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -27,6 +31,8 @@ OWN_SCALE = (0.5,), (0.25,)  # [ours] mean and deviation of values: the classifi
 PROBES = 64  # [ours] drawn images that set the norms' statistics of a random network
 PROBE_SIDE = 64  # [ours] of those images in pixels, where the extractor has no size of its own
 PROBE_STREAM = 31  # stream of derive_seed
+SMALLEST = 8  # [ours] pixels a side that features can be taken of
+PATIENCE = 5.0  # seconds for the hub's first answer
 
 
 class FeatureExtractor(nn.Module):
@@ -117,25 +123,31 @@ def build_extractor(
             ImageNet weights the size that those were trained at.
 
     Raises:
-        ConfigError: If the network is unknown or needs an ``image_size``, or if the weights cannot
-            be had or do not fit.
+        ConfigError: If the network is unknown or needs an ``image_size``, if that is below 8, or
+            if the weights cannot be had or do not fit.
     """
+    if image_size is not None and image_size < SMALLEST:
+        raise ConfigError(
+            f"features.image_size={image_size}: expected at least {SMALLEST} pixels, or null for"
+            " images as they come"
+        )
     random, imagenet = weights == "random", weights == "imagenet"
     size = _native_size(library, name, image_size, imagenet=imagenet)
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if imagenet else OWN_SCALE
     try:
-        classifier = Classifier(
-            library=library,
-            name=name,
-            num_classes=2,
-            in_channels=3 if imagenet else channels,
-            image_size=size or PROBE_SIDE,
-            pretrained=imagenet,
-            checkpoint_path=None if random or imagenet else weights,
-            seed=seed,
-            mean=mean,
-            std=std,
-        )
+        with _hub_asked_once(imagenet and library == "timm"):
+            classifier = Classifier(
+                library=library,
+                name=name,
+                num_classes=2,
+                in_channels=3 if imagenet else channels,
+                image_size=size or PROBE_SIDE,
+                pretrained=imagenet,
+                checkpoint_path=None if random or imagenet else weights,
+                seed=seed,
+                mean=mean,
+                std=std,
+            )
     except ConfigError as error:
         raise ConfigError(_about_features(error, f"{library} {name}", imagenet=imagenet)) from error
     what = f"random weights (seed {seed})" if random else f"weights {Path(weights).name}"
@@ -197,10 +209,32 @@ def _native_size(library: str, name: str, size: int | None, *, imagenet: bool) -
     return 224 if size is None and imagenet else size
 
 
+@contextmanager
+def _hub_asked_once(wanted: bool) -> Iterator[None]:
+    """Where the hub of weights does not answer, have its cache alone asked.
+
+    For each of its file names the hub's client tries for most of a minute to reach it.
+    """
+    constants = huggingface_hub.constants
+    before = constants.HF_HUB_OFFLINE
+    if wanted and not before:
+        session = huggingface_hub.get_session()
+        try:
+            session.head(constants.ENDPOINT, timeout=PATIENCE)
+        except Exception:  # of the client's HTTP library, whichever it is
+            constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
 def _about_features(error: ConfigError, network: str, *, imagenet: bool) -> str:
     """A classifier's message in the words of this group's keys."""
     if imagenet and "pretrained weights" in str(error):
         reason = (str(error.__cause__).splitlines() or ["no reason given"])[0][:160]
+        if isinstance(error.__cause__, LocalEntryNotFoundError):
+            reason = "they are not in the cache, and huggingface.co does not answer"
         return (
             f"features.weights=imagenet: those of {network} cannot be had ({reason}); set it to"
             " random or to a file of weights"

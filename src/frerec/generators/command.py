@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -24,6 +25,7 @@ from frerec.generators.command_line import (
     is_number,
 )
 from frerec.generators.program import run_program
+from frerec.samples.listings import Keys
 from frerec.samples.loader import load_samples
 from frerec.training_tools import write_json
 
@@ -112,7 +114,9 @@ class CommandGenerator:
             counts: Images a class; classes that are left out get none.
             classes: All class names, in order.
             directory: Gets ``output``, the program's own folder, ``counts.json`` and
-                ``command.log``; must not hold ``output`` yet.
+                ``command.log``; must not hold ``output`` yet. While the program runs its folder
+                has another name, which no other run uses: a program that outlives a killed run
+                writes into nothing that is kept.
             seed: For ``{seed}``.
             image_size: For ``{size}``, in pixels.
             channels: For ``{channels}``.
@@ -130,12 +134,13 @@ class CommandGenerator:
         out = directory / OUTPUT
         if out.exists() or out.is_symlink():
             raise DataError(f"{out}: exists; name another folder for the samples, or delete it")
-        out.mkdir(parents=True)
+        work = directory / f"{OUTPUT}.{secrets.token_hex(4)}.partial"
+        work.mkdir(parents=True)
         asked = {name: counts.get(name, 0) for name in classes}
         write_json(directory / COUNTS, asked)
         total = sum(asked.values())
         values = {
-            "out": out,
+            "out": work,
             "seed": seed,
             "size": image_size,
             "channels": channels,
@@ -148,8 +153,11 @@ class CommandGenerator:
                 directory / LOG,
                 timeout=self.timeout,
                 cwd=self.cwd,
-                tick=_Counter(bar, out, total) if progress else None,
+                tick=_Counter(bar, work, total) if progress else None,
             )
+        if work.is_symlink() or not work.is_dir():
+            raise DataError(f"{work}: generator.command took its folder away; write below it")
+        work.rename(out)
         found = self._found(out)
         self._check_counts(found, asked, directory / LOG)
         return found
@@ -160,21 +168,22 @@ class CommandGenerator:
         Raises:
             DataError, ConfigError: As :func:`frerec.samples.load_samples`.
         """
-        labels = None
-        if self.labels is not None:
-            depth = len(PurePosixPath(self.output or "").parts)
-            labels = (samples, *samples.parents)[depth] / self.labels
+        depth = len(PurePosixPath(self.output or "").parts)
+        base = (samples, *samples.parents)[depth]
         return load_samples(
-            samples, classes=classes, labels=labels, label_map=self.label_map, allow_missing=True
+            samples,
+            classes=classes,
+            labels=None if self.labels is None else base / self.labels,
+            label_map=self.label_map,
+            allow_missing=True,
+            keys=Keys("generator.output", "generator.labels", "generator.label_map", base),
         )
 
     def _found(self, out: Path) -> Path:
         """What is to be read below the program's folder."""
-        if out.is_symlink() or not out.is_dir():
-            raise DataError(f"{out}: generator.command took its folder away; write below it")
         for folder, folders, files in os.walk(out, topdown=False):
             for path in (Path(folder) / name for name in (*folders, *files)):
-                if path.is_symlink() and not _stays_within(out, path):
+                if path.is_symlink() and not stays_within(out, path):
                     raise DataError(f"{path}: a link that leads out of {out}; copy what it names")
             if Path(folder) != out and not any(Path(folder).iterdir()):
                 Path(folder).rmdir()  # of a class of which none was asked
@@ -207,7 +216,7 @@ class CommandGenerator:
             )
 
 
-def _stays_within(out: Path, link: Path) -> bool:
+def stays_within(out: Path, link: Path) -> bool:
     """Whether a link goes on leading below ``out`` when that folder is moved."""
     return not link.readlink().is_absolute() and link.resolve().is_relative_to(out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from frerec.data.decoding import Decoding
 from frerec.data.manifest import Manifest
 from frerec.errors import DataError
-from frerec.generators.command import COUNTS, LOG, OUTPUT
+from frerec.generators.command import COUNTS, LOG, OUTPUT, stays_within
+from frerec.samples.guards import refuse_links
 from frerec.samples.own_outputs import read_generated
 from frerec.samples.ratio import take_counts
 from frerec.samples.real_files import files_of_real_images, with_content
 from frerec.samples.set_folder import (
     CARD,
+    DESCRIPTION,
     DRAWN,
     MANIFEST,
     UNFINISHED,
@@ -35,7 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OURS = (UNFINISHED, LOG, COUNTS, MANIFEST, DRAWN)  # besides the program's folder
-_PARTIAL = re.compile(r"(.+)\.\d+\.(partial|tmp)")  # what a kill leaves of one of them
+_PARTIAL = re.compile(r"(.+)\.\d+\.(partial|tmp)")  # what a kill leaves of one of them,
+_WORK = re.compile(rf"{OUTPUT}\.[0-9a-f]{{8}}\.partial")  # and of the program's folder
+_FINISHED = "finished"  # in the file that says that a set is not: it was, before
 
 
 def run_into(
@@ -54,7 +59,8 @@ def run_into(
 
     Args:
         directory: Gets the command's own files, ``command.log``, ``manifest.parquet`` and
-            ``samples.json``. What a failed run left in it is deleted first, by name.
+            ``samples.json``. What a failed run left in it is deleted first, by name, and so is a
+            set of another call that was never finished.
         command: What to run.
         origin: All that the samples depend on besides ``size``, with ``command``, ``seed`` and
             ``classes``.
@@ -71,18 +77,19 @@ def run_into(
 
     Raises:
         DataError: If the command fails or leaves too few images or a real image of val or test, or
-            ``directory`` holds other files or other samples.
+            ``directory`` holds other files, links or other samples.
     """
     origin = json.loads(json.dumps({**origin, "image_size": size[0], "channels": size[1]}))
     card = {**origin, "counts": dict(counts)}
     directory.mkdir(parents=True, exist_ok=True)
-    if (directory / CARD).is_file():
-        _refuse_other(directory, origin)
+    _refuse_links(directory)
+    if _to_be_taken(directory, origin):
+        state = {**origin, _FINISHED: _was_finished(directory)}
         read_generated(directory)  # it is whole
         listed = directory / (DRAWN if (directory / DRAWN).is_file() else MANIFEST)
         every = Manifest.read(listed, root=directory)
         _refuse_real(every, real, decoding, progress=progress)  # there may be other splits now
-        write_json(directory / UNFINISHED, origin)
+        write_json(directory / UNFINISHED, state)
         restore(directory)
         write_json(directory / CARD, card)
     else:
@@ -121,13 +128,43 @@ def _below(manifest: Manifest, root: Path) -> Manifest:
     return Manifest(table, Path(), manifest.classes)
 
 
-def _refuse_other(directory: Path, origin: Mapping[str, Any]) -> None:
+def give_up(directory: Path) -> None:
+    """Let the next call run the command again, unless its samples were finished once."""
+    if not _was_finished(directory):
+        (directory / CARD).unlink(missing_ok=True)
+
+
+def _was_finished(directory: Path) -> bool:
+    """Whether a whole set has been read by others, which a run that takes it again may hide."""
+    marker = directory / UNFINISHED
+    return not marker.is_file() or bool(read_card(marker).get(_FINISHED))
+
+
+def _to_be_taken(directory: Path, origin: Mapping[str, Any]) -> bool:
+    """Whether the samples that are there are those of this call; False where it has to make them.
+
+    Raises:
+        DataError: If a finished set is another call's.
+    """
+    if not (directory / CARD).is_file():
+        return False
     others = differing(read_card(directory / CARD), origin)
-    if others:
+    if others and _was_finished(directory):
         raise DataError(
             f"{directory}: holds samples made with another {' and '.join(others)}; name another"
             " folder or delete this one"
         )
+    return not others
+
+
+def _refuse_links(directory: Path) -> None:
+    """As :func:`refuse_links`; those of the program's that lead to its own files may stay."""
+    refuse_links(directory, but=[p.name for p in directory.iterdir() if _is_programs(p)])
+    output = directory / OUTPUT
+    for folder, folders, files in os.walk(output):
+        for path in (Path(folder) / name for name in (*folders, *files)):
+            if path.is_symlink() and not stays_within(output.resolve(), path):
+                raise DataError(f"{path}: a link that leads out of {output}; delete it")
 
 
 def _clear(directory: Path) -> None:
@@ -152,15 +189,21 @@ def _clear(directory: Path) -> None:
                 " samples"
             )
     for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
+        if _WORK.fullmatch(entry.name):
+            shutil.rmtree(entry, ignore_errors=True)  # a program may still write there
+        elif entry.is_dir():
             shutil.rmtree(entry)
         elif entry != marker:
             entry.unlink()
 
 
 def _is_ours(entry: Path) -> bool:
-    if entry.name == OUTPUT:
+    if _is_programs(entry):
         return True
     partial = _PARTIAL.fullmatch(entry.name)
     name = entry.name if partial is None else partial[1]
-    return name in (*_OURS, CARD) and not entry.is_dir()
+    return name in (*_OURS, CARD, *DESCRIPTION) and not entry.is_dir()
+
+
+def _is_programs(entry: Path) -> bool:
+    return entry.name == OUTPUT or _WORK.fullmatch(entry.name) is not None

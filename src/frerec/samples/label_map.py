@@ -14,6 +14,8 @@ def map_labels(
     label_map: Mapping[Any, Any],
     classes: Sequence[str],
     name: str,
+    *,
+    key: str = "samples.label_map",
 ) -> list[str | None]:
     """The real data's class of each label, None for those that are left out.
 
@@ -22,6 +24,7 @@ def map_labels(
         label_map: From their names to the real ones, or to None; keys may be numbers.
         classes: The real data's, in order.
         name: The set, as messages write it.
+        key: Of ``label_map``, for messages.
 
     Raises:
         DataError: If a label is neither a real class nor mapped; says what to pass.
@@ -29,17 +32,16 @@ def map_labels(
     """
     found = set(labels)
     chosen: dict[str, str | None] = {}
-    for key, target in label_map.items():
-        label = _text(key, found)
+    for theirs, target in label_map.items():
+        label = _text(theirs, found)
         if target is not None and _text(target, set(classes)) not in classes:
             raise ConfigError(
-                f"samples.label_map: maps {label} to {target}, which is none of the real classes"
+                f"{key}: maps {label} to {target}, which is none of the real classes"
                 f" {', '.join(classes)}"
             )
         if label not in found:
             raise ConfigError(
-                f"samples.label_map: {label} is no class of the samples in {name}, which has"
-                f" {_listed(found)}"
+                f"{key}: {label} is no class of the samples in {name}, which has {_listed(found)}"
             )
         chosen[label] = None if target is None else _text(target, set(classes))
     unknown = sorted(found - set(chosen) - set(classes), key=_natural)
@@ -51,7 +53,7 @@ def map_labels(
         more = ", ..." if len(given | proposed) > _SHOWN else ""
         raise DataError(
             f"{name}: the samples have the class {_listed(unknown)}, the real data only"
-            f" {', '.join(classes)}; say which is which, for example samples.label_map="
+            f" {', '.join(classes)}; say which is which, for example {key}="
             f"{{{pairs}{more}}}, with null for those to leave out"
         )
     return [chosen.get(label, label) for label in labels]

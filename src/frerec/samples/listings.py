@@ -22,6 +22,34 @@ HOW_TO_LABEL = (
 
 
 @dataclass(frozen=True)
+class Keys:
+    """The keys that brought a set, for messages: those of ``samples``, or a command's.
+
+    Attributes:
+        path: key of the set itself.
+        labels: key of its table.
+        label_map: key of the map from its labels.
+        base: the folder that ``path`` is relative to; None for a path that stands by itself.
+    """
+
+    path: str = "samples.path"
+    labels: str = "samples.labels"
+    label_map: str = "samples.label_map"
+    base: Path | None = None
+
+    def inner(self, name: str, folder: str) -> str:
+        """``KEY=VALUE`` for a folder right below the set ``name``."""
+        base = None if self.base is None else self.base.absolute()
+        if base is not None and Path(name) == base:
+            return f"{self.path}={folder}"
+        shown = name if base is None else Path(name).relative_to(base).as_posix()
+        return f"{self.path}={shown}{SEPARATOR if shown.lower().endswith('.zip') else '/'}{folder}"
+
+
+SAMPLE_KEYS = Keys()
+
+
+@dataclass(frozen=True)
 class Listing:
     """The images of a set, none of them read yet.
 
@@ -42,18 +70,20 @@ class Listing:
     unlabelled: str = HOW_TO_LABEL
 
 
-def from_folders(tree: Tree, known: Collection[str]) -> Listing:
+def from_folders(tree: Tree, known: Collection[str], keys: Keys = SAMPLE_KEYS) -> Listing:
     """A folder a class, with images at any depth; images right at the top have no label.
 
     Args:
         tree: The set.
         known: Names that folders of classes may have.
+        keys: For messages.
 
     Raises:
-        DataError: If there are no images, or a folder has none.
+        DataError: If there are no images, a folder has none, or a name is not UTF-8.
     """
     every = tree.files(suffixes=None)
     names = [name for name in every if name.lower().endswith(READ_SUFFIXES)]
+    _refuse_undecoded(tree, names)
     _warn(count_not_read(every), tree)
     placed = [name for name in names if "/" in name]
     filled = {name.partition("/")[0] for name in placed}
@@ -72,7 +102,7 @@ def from_folders(tree: Tree, known: Collection[str]) -> Listing:
         return Listing(tree.name, tree.root, [tree.address(name) for name in names], None)
     if len(placed) < len(names):
         _warn(f"{len(names) - len(placed)} images lie in no folder of a class, left out", tree)
-    _refuse_wrapped(tree, placed, filled, known)
+    _refuse_wrapped(tree, placed, filled, known, keys)
     return Listing(
         tree.name,
         tree.root,
@@ -81,24 +111,37 @@ def from_folders(tree: Tree, known: Collection[str]) -> Listing:
     )
 
 
-def _refuse_wrapped(tree: Tree, names: list[str], tops: set[str], known: Collection[str]) -> None:
+def _refuse_undecoded(tree: Tree, names: list[str]) -> None:
+    """Raise DataError for a name that is not UTF-8: neither a table nor a log can hold it."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{tree.name}: the name of {name!r} is not UTF-8; rename that file or folder"
+            ) from None
+
+
+def _refuse_wrapped(
+    tree: Tree, names: list[str], tops: set[str], known: Collection[str], keys: Keys
+) -> None:
     """One folder around the folders of the classes, as many archives have it."""
     if len(tops) == 1 and not tops & set(known):
         (top,) = tops
         if {name.split("/")[1] for name in names} & set(known):
-            inner = SEPARATOR if tree.name.lower().endswith(".zip") else "/"
             raise DataError(
                 f"{tree.name}: the folders of the classes lie in {top}; give"
-                f" samples.path={tree.name}{inner}{top}"
+                f" {keys.inner(tree.name, top)}"
             )
 
 
-def from_table(tree: Tree, table_path: Path | None = None) -> Listing:
+def from_table(tree: Tree, table_path: Path | None = None, keys: Keys = SAMPLE_KEYS) -> Listing:
     """The images that a CSV table names, which may be less than there are.
 
     Args:
         tree: What the column ``image`` is relative to.
         table_path: The table; None for the ``labels.csv`` in the tree.
+        keys: For messages.
 
     Raises:
         DataError: If the table cannot be read, lacks a column, has no rows or a row that is
@@ -108,7 +151,7 @@ def from_table(tree: Tree, table_path: Path | None = None) -> Listing:
     if table_path is not None:
         holder = FolderTree(table_path.absolute().parent)
         if not table_path.is_file():
-            raise DataError(f"{table_path}: no such file; set samples.labels to a CSV file")
+            raise DataError(f"{table_path}: no such file; set {keys.labels} to a CSV file")
     name = TABLE if table_path is None else table_path.name
     where = holder.blob(name).name
     hint = "expected the columns image, label; rename a column"
@@ -138,6 +181,7 @@ def from_stylegan(tree: Tree) -> Listing:
     """
     where = tree.blob(STYLEGAN).name
     names = [name for name in tree.files() if name.lower().endswith(READ_SUFFIXES)]
+    _refuse_undecoded(tree, names)
     rows = stylegan_rows(tree)
     if not names:
         raise DataError(f"{tree.name}: no images ({', '.join(READ_SUFFIXES)}) beside {STYLEGAN}")
@@ -164,10 +208,12 @@ def from_array(path: Path) -> Listing:
     return Listing(str(path), array.path.parent, images, array.labels, unlabelled=how)
 
 
-def refuse_labels_beside(path: Path, labels: Path | None, own: str) -> None:
+def refuse_labels_beside(
+    path: Path, labels: Path | None, own: str, keys: Keys = SAMPLE_KEYS
+) -> None:
     """Raise ConfigError where a table is given for a set that has its own labels."""
     if labels is not None:
-        raise ConfigError(f"samples.labels={labels}: {path} has its labels in {own}; leave it out")
+        raise ConfigError(f"{keys.labels}={labels}: {path} has its labels in {own}; leave it out")
 
 
 def _inside(tree: Tree, image: str, where: str) -> str:

@@ -17,6 +17,8 @@ from frerec.data.tree import FolderTree, Tree, open_tree
 from frerec.errors import ConfigError, DataError
 from frerec.samples.label_map import map_labels
 from frerec.samples.listings import (
+    SAMPLE_KEYS,
+    Keys,
     Listing,
     from_array,
     from_folders,
@@ -41,6 +43,7 @@ def load_samples(
     label_map: Mapping[Any, Any] | None = None,
     dataset: str = "samples",
     allow_missing: bool = False,
+    keys: Keys = SAMPLE_KEYS,
 ) -> Manifest:
     """List labelled samples; the images are not decoded here.
 
@@ -61,6 +64,7 @@ def load_samples(
             images out.
         dataset: Name of these samples in the manifest.
         allow_missing: Accept that a real class has no sample.
+        keys: What messages call ``path``, ``labels`` and ``label_map``.
 
     Returns:
         A manifest with source "synthetic" and split "train". Every image is a group of its own,
@@ -75,13 +79,13 @@ def load_samples(
     """
     path = Path(path)
     known = {*classes, *map(str, label_map or ())}
-    listing = _list(path, Path(labels) if labels else None, known)
-    kept, names = _labelled(listing, classes, dict(label_map or {}))
+    listing = _list(path, Path(labels) if labels else None, known, keys)
+    kept, names = _labelled(listing, classes, dict(label_map or {}), keys)
     absent = [name for name in classes if name not in set(names)]
     if absent and not allow_missing:
         raise DataError(
             f"{path}: no samples of the class {', '.join(absent)}; add some, or map another name"
-            f" to it with samples.label_map"
+            f" to it with {keys.label_map}"
         )
     images = [listing.images[row] for row in kept]
     manifest = Manifest.build(
@@ -101,21 +105,21 @@ def load_samples(
     return manifest
 
 
-def _list(path: Path, labels: Path | None, known: set[str]) -> Listing:
+def _list(path: Path, labels: Path | None, known: set[str], keys: Keys) -> Listing:
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ARRAYS:
-        refuse_labels_beside(path, labels, "its arrays (arr_1 or labels)")
+        refuse_labels_beside(path, labels, "its arrays (arr_1 or labels)", keys)
         return from_array(path)
     if path.is_file() and suffix == CSV:
-        refuse_labels_beside(path, labels, "its column label")
+        refuse_labels_beside(path, labels, "its column label", keys)
         return from_table(FolderTree(path.absolute().parent), path)
     if path.is_file() and suffix != ARCHIVE_SUFFIX:
-        raise DataError(f"samples.path={path}: expected {KINDS}")
+        raise DataError(f"{keys.path}={path}: expected {KINDS}")
     if not path.exists() and SEPARATOR not in str(path):
-        raise DataError(f"{path}: no such folder of samples; set samples.path to {KINDS}")
-    tree = open_tree(path, key="samples.path")
+        raise DataError(f"{path}: no such folder of samples; set {keys.path} to {KINDS}")
+    tree = open_tree(path, key=keys.path)
     if is_generated(tree):
-        refuse_labels_beside(path, labels, MANIFEST)
+        refuse_labels_beside(path, labels, MANIFEST, keys)
         return from_generated(tree)
     missing = missing_calibrated(tree)
     if missing:
@@ -125,39 +129,39 @@ def _list(path: Path, labels: Path | None, known: set[str]) -> Listing:
             path,
             missing,
         )
-    return _from_tree(tree, labels, known)
+    return _from_tree(tree, labels, known, keys)
 
 
-def _from_tree(tree: Tree, labels: Path | None, known: set[str]) -> Listing:
+def _from_tree(tree: Tree, labels: Path | None, known: set[str], keys: Keys) -> Listing:
     if labels is not None:
-        return from_table(tree, labels)
+        return from_table(tree, labels, keys)
     if STYLEGAN in tree:
         return from_stylegan(tree)
     if TABLE in tree:
         return from_table(tree)
-    return from_folders(tree, known)
+    return from_folders(tree, known, keys)
 
 
 def _labelled(
-    listing: Listing, classes: Sequence[str], label_map: dict[Any, Any]
+    listing: Listing, classes: Sequence[str], label_map: dict[Any, Any], keys: Keys
 ) -> tuple[list[int], list[str]]:
     """The rows that are kept, and the real data's class of each."""
+    how = listing.unlabelled.replace("samples.labels", keys.labels)
     if listing.labels is None:
         if len(classes) == 1 and not label_map:
             return list(range(len(listing.images))), [classes[0]] * len(listing.images)
         if label_map:
             raise ConfigError(
-                f"samples.label_map: the samples in {listing.name} have no labels to map;"
-                f" {listing.unlabelled}"
+                f"{keys.label_map}: the samples in {listing.name} have no labels to map; {how}"
             )
         raise DataError(
             f"{listing.name}: its {len(listing.images)} images have no labels, the real data have"
-            f" the classes {', '.join(classes)}; {listing.unlabelled}"
+            f" the classes {', '.join(classes)}; {how}"
         )
-    mapped = map_labels(listing.labels, label_map, classes, listing.name)
+    mapped = map_labels(listing.labels, label_map, classes, listing.name, key=keys.label_map)
     pairs = [(row, label) for row, label in enumerate(mapped) if label is not None]
     if not pairs:
-        raise DataError(f"{listing.name}: samples.label_map leaves out every image")
+        raise DataError(f"{listing.name}: {keys.label_map} leaves out every image")
     return [row for row, _ in pairs], [label for _, label in pairs]
 
 

@@ -212,8 +212,10 @@ def check_settings(*, quantile: float, rule: str, shift: int, **_: Any) -> None:
         raise ConfigError(f"memorisation.rule={rule}: expected one of {', '.join(RULES)}")
     if not 0.0 < quantile <= 0.5:
         raise ConfigError(f"memorisation.quantile={quantile}: expected a number in (0, 0.5]")
-    if not 0 <= shift <= 4:
-        raise ConfigError(f"memorisation.shift={shift}: expected 0 to 4 pixels of {SIDE}")
+    if type(shift) is not int or not 0 <= shift <= 4:
+        raise ConfigError(
+            f"memorisation.shift={shift}: expected a whole number from 0 to 4, of {SIDE} pixels"
+        )
 
 
 def _check(samples: ImageRows, real: ImageRows, groups: Any) -> Tensor:

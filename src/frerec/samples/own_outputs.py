@@ -1,15 +1,16 @@
 """Sets of samples that frerec itself wrote: which images they hold, and whether all are there."""
 
 import io
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from frerec.data.address import SEPARATOR, parse_address
+from frerec.data.address import ARCHIVE_SUFFIX, SEPARATOR, parse_address
 from frerec.data.manifest import Manifest
-from frerec.data.tree import FolderTree, Tree, read_table
+from frerec.data.tree import FolderTree, Tree, open_tree, read_table
 from frerec.errors import DataError
 from frerec.samples.listings import Listing
 from frerec.samples.set_folder import CARD, MANIFEST, UNFINISHED
@@ -89,6 +90,39 @@ def _address(tree: Tree, name: str) -> str:
         return name
     file, separator, index = name.partition(SEPARATOR)
     return f"{tree.address(file)}{separator}{index}"
+
+
+def real_data_of(path: Path) -> str | None:
+    """The fingerprint of the data whose real images a set holds; None where it holds none.
+
+    Known of what `frerec generate` wrote of an oracle, of a folder or a table in it and of a zip
+    archive of it, by ``samples.json``; "" where that does not say of which data.
+
+    Raises:
+        DataError: If that file is damaged.
+    """
+    outer, _, _ = str(path).partition(SEPARATOR)
+    file = Path(outer).expanduser()
+    if file.is_file() and file.suffix.lower() == ARCHIVE_SUFFIX:
+        trees: list[Tree] = [open_tree(path, key="samples.path")]
+    else:
+        places = (file, file.resolve(), file.resolve().parent)
+        trees = [FolderTree(place) for place in places if place.is_dir()]
+    for tree in trees:
+        for name in (CARD, UNFINISHED):
+            if name in tree:
+                found = _real_data(tree, name)
+                if found is not None:
+                    return found
+    return None
+
+
+def _real_data(tree: Tree, name: str) -> str | None:
+    try:
+        card = json.loads(tree.blob(name).read())
+        return str(card.get("data") or "") if card.get("real") else None
+    except (ValueError, AttributeError):
+        raise DataError(f"{tree.blob(name).name}: damaged; make the samples anew") from None
 
 
 def missing_calibrated(tree: Tree) -> int:

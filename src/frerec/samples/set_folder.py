@@ -18,6 +18,10 @@ from frerec.training_tools import write_json
 
 CARD, UNFINISHED = "samples.json", "samples.unfinished.json"
 MANIFEST, DRAWN = "manifest.parquet", "drawn.parquet"
+DESCRIPTION = (  # what `frerec generate` says of a whole set, beside it
+    *("card.json", "card.md", "samples.png", "signature.png", "signature.npz"),
+    *("memorisation.png", "memorisation.json", "memorisation.parquet"),
+)
 MEMORISED = "memorised"  # folder of our own PNG files that are left out, as memorised/CLASS/NAME
 
 
@@ -40,7 +44,9 @@ def differing(card: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:
     return [key for key, value in origin.items() if card.get(key) != value]
 
 
-def leave_out(directory: Path, images: Collection[str], *, move: bool) -> None:
+def leave_out(
+    directory: Path, images: Collection[str], *, move: bool, unreadable: Collection[str] = ()
+) -> None:
     """Take images out of the manifest; safe against a kill while the set is unfinished.
 
     Args:
@@ -48,13 +54,15 @@ def leave_out(directory: Path, images: Collection[str], *, move: bool) -> None:
         images: Names in its manifest.
         move: Move their files, which are ``CLASS/NAME``, to ``memorised/CLASS/NAME``, for those
             who read the folders without the manifest.
+        unreadable: More names; their files stay where they are.
     """
-    if not images:
+    if not images and not unreadable:
         return
     drawn = Manifest.read(directory / MANIFEST)
     drawn.write(directory / DRAWN)
     left_out = drawn.table["image"].isin(list(images)).to_numpy()
-    drawn.take(np.flatnonzero(~left_out)).write(directory / MANIFEST)
+    out_of_it = left_out | drawn.table["image"].isin(list(unreadable)).to_numpy()
+    drawn.take(np.flatnonzero(~out_of_it)).write(directory / MANIFEST)
     if move:
         for name in drawn.table["image"][left_out]:
             (directory / MEMORISED / name).parent.mkdir(parents=True, exist_ok=True)
@@ -75,13 +83,21 @@ def restore(directory: Path) -> None:
         (directory / DRAWN).replace(directory / MANIFEST)
 
 
-def finish(directory: Path, *, excluded: Mapping[str, int] | None = None) -> None:
+def finish(
+    directory: Path,
+    *,
+    excluded: Mapping[str, int] | None = None,
+    unreadable: Mapping[str, int] | None = None,
+) -> None:
     """Say that a set is complete and can be read.
 
     Args:
         directory: Its folder, with a card.
         excluded: Images left out by class, for the card.
+        unreadable: The same of those left out because they could not be read.
     """
-    if excluded is not None:
-        write_json(directory / CARD, {**read_card(directory / CARD), "excluded": dict(excluded)})
+    said = {"excluded": excluded, "unreadable": unreadable}
+    added = {key: dict(counts) for key, counts in said.items() if counts is not None}
+    if added:
+        write_json(directory / CARD, {**read_card(directory / CARD), **added})
     (directory / UNFINISHED).unlink(missing_ok=True)

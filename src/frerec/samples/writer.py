@@ -14,6 +14,7 @@ from frerec.data.manifest import Manifest
 from frerec.data.png import check_bits, write_png
 from frerec.errors import ConfigError, DataError
 from frerec.generators.base import Generator
+from frerec.samples.guards import COMPANIONS, check_class_names, refuse_links
 from frerec.samples.set_folder import (
     CARD,
     MANIFEST,
@@ -25,8 +26,6 @@ from frerec.samples.set_folder import (
     restore,
 )
 from frerec.training_tools import derive_seed, write_json
-
-COMPANIONS = ("generator",)  # folders that may lie beside those of the classes
 
 
 def write_samples(
@@ -41,6 +40,7 @@ def write_samples(
     dataset: str = "samples",
     progress: bool = False,
     finished: bool = True,
+    extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``directory/CLASS/000000.png`` and so on; at the end manifest and card.
 
@@ -65,11 +65,13 @@ def write_samples(
         progress: Show a progress bar.
         finished: False leaves ``samples.unfinished.json``, with which nobody reads the set, until
             :func:`frerec.samples.set_folder.finish`.
+        extra: What else ``samples.json`` says of them; other values there are other samples. Of
+            real images ``real`` is true and ``data`` the fingerprint of their data.
 
     Raises:
         DataError: If a class cannot be a folder's name or is unknown, the generator has fewer
             images than asked, or ``directory`` holds other images, samples of another generator or
-            seed, or more images than asked, or it makes an image that is not finite.
+            seed, more images than asked or links, or it makes an image that is not finite.
         ConfigError: If ``bits``, ``batch_size`` or a count is out of range.
     """
     check_bits(bits, "samples.bits")
@@ -85,8 +87,10 @@ def write_samples(
         "seed": seed,
         "bits": bits,
         "batch_size": batch_size,
+        **(extra or {}),
     }
     directory.mkdir(parents=True, exist_ok=True)
+    refuse_links(directory)
     present = _check_directory(directory, origin, counts)
     write_json(directory / UNFINISHED, origin)
     (directory / CARD).unlink(missing_ok=True)  # it says that the set is complete
@@ -139,13 +143,7 @@ def _check_classes(generator: Generator, counts: Mapping[str, int], classes: Seq
             f"the generator knows {generator.num_classes} classes, the data have {len(classes)}"
             f" ({', '.join(classes)}); train a generator on these data"
         )
-    for name in classes:
-        if (
-            name in ("", ".", "..", MEMORISED, *COMPANIONS)
-            or any(c in name for c in "/\\:\0")
-            or name != name.strip()
-        ):
-            raise DataError(f"class {name!r}: cannot be a folder's name; rename it in the labels")
+    check_class_names(classes)
     for name, count in counts.items():
         if name not in classes:
             raise DataError(f"samples of class {name} were asked; known are {', '.join(classes)}")

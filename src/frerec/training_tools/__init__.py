@@ -1,7 +1,12 @@
 """What the training of classifiers and of generators shares."""
 
 from frerec.training_tools.checkpoints import AtomicCheckpointIO, load_checkpoint
-from frerec.training_tools.checks import check_machine, check_positive, training_device
+from frerec.training_tools.checks import (
+    check_machine,
+    check_positive,
+    check_seeds,
+    training_device,
+)
 from frerec.training_tools.draws import (
     AugmentedImages,
     Draw,
@@ -23,6 +28,7 @@ __all__ = [
     "best_checkpoint",
     "check_machine",
     "check_positive",
+    "check_seeds",
     "derive_seed",
     "load_checkpoint",
     "run_training",

@@ -5,6 +5,7 @@ import torch
 from frerec.errors import ConfigError
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda")  # names of Lightning's that all stages know
 
 
 def check_machine(precision: str, accelerator: str) -> None:
@@ -15,6 +16,10 @@ def check_machine(precision: str, accelerator: str) -> None:
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision}: expected one of {', '.join(PRECISIONS)}")
+    if accelerator not in ACCELERATORS:
+        raise ConfigError(
+            f"trainer.accelerator={accelerator}: expected one of {', '.join(ACCELERATORS)}"
+        )
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(f"trainer.accelerator={accelerator}: no GPU here; give auto or cpu")
 
@@ -30,3 +35,10 @@ def check_positive(**numbers: int) -> None:
     for key, value in numbers.items():
         if value < 1:
             raise ConfigError(f"{key}={value}: expected an integer of at least 1")
+
+
+def check_seeds(**seeds: int) -> None:
+    """Raise ConfigError, naming the key, where a seed is no whole number of at least 0."""
+    for key, value in seeds.items():
+        if type(value) is not int or value < 0:
+            raise ConfigError(f"{key}={value}: expected a whole number of at least 0")

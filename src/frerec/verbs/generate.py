@@ -8,11 +8,20 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from frerec.benchmark.hashing import content_hash
-from frerec.benchmark.sample_description import CARD, GRID, PAGE, SIGNATURE, describe
+from frerec.benchmark.sample_description import (
+    CARD,
+    GRID,
+    PAGE,
+    SIGNATURE,
+    check_records,
+    describe,
+)
 from frerec.benchmark.stages import Stages
 from frerec.bulk.output import sole_writer
 from frerec.config import check_complete, compose_config, instantiate, require
 from frerec.errors import ConfigError
+from frerec.samples.set_folder import CARD as SET_CARD
+from frerec.samples.set_folder import UNFINISHED
 from frerec.training_tools import check_machine
 from frerec.verbs.folders import refuse_around, refuse_inside
 
@@ -42,6 +51,7 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     stages = Stages(config, progress=progress)
     stages.check_generation()
     stages.check_measures()
+    check_records(stages)
     key = content_hash({"samples": stages.samples_key})
     with (
         sole_writer(out, key="out"),
@@ -54,7 +64,11 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
         ) as tracked,
     ):
         stages.loggers = tracked.loggers
-        manifest = stages.generate(out, finished=not config.samples.exclude_memorised)
+        again = any((out / name).exists() for name in (SET_CARD, UNFINISHED))
+        manifest = stages.generate(out, finished=False)
+        if again and not (stages.is_command or stages.samples_are_real):  # a command's were
+            for warning in stages.refuse_real_images(manifest):
+                log.warning("%s", warning)
         described = describe(stages, out, manifest)
         quality = described.card["quality"]
         tracked.summary({name: quality[name] for name in NUMBERS if quality[name] is not None})
