@@ -29,10 +29,17 @@ def read(folder: Path) -> dict[str, Any]:
     with np.load(folder / "signature.npz", allow_pickle=False) as arrays:
         spectra = {name: arrays[name] for name in arrays.files}
     images = {
-        name: [np.asarray(Image.open(p)) for p in sorted((folder / name).glob("*.png"))[:COLUMNS]]
+        name: [grey(path) for path in sorted((folder / name).glob("*.png"))[:COLUMNS]]
         for name in card["samples"]["counts"]
     }
     return {"card": card, "spectra": spectra, "images": images, "name": folder.name}
+
+
+def grey(path: Path) -> np.ndarray:
+    """A grey PNG of 8 or 16 bits as [H, W] in [0, 1]."""
+    with Image.open(path) as image:
+        values = np.asarray(image)
+    return values / (255 if values.dtype == np.uint8 else 65535)
 
 
 def table(sets: list[dict[str, Any]]) -> pd.DataFrame:
@@ -80,11 +87,11 @@ def draw(sets: list[dict[str, Any]]) -> Figure:
                 panel.set_facecolor(LIGHT.shade)
             row[wide // 2].text(
                 0.0, 0.5, "real images, damaged:\nnot shown", ha="center", va="center", fontsize=8,
-                color=LIGHT.muted, transform=row[wide // 2].transAxes,
+                color=LIGHT.muted, transform=row[wide // 2].transAxes, in_layout=False,
             )  # fmt: skip
         else:
             for panel, image in zip(row[:wide], shown, strict=True):
-                panel.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                panel.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         row[0].set_ylabel(found["name"], fontsize=10.5, fontweight="bold", color=LIGHT.text)
         plane = row[wide].imshow(gap, cmap="RdBu_r", vmin=-limit, vmax=limit)
         curves(row[-1], found["spectra"], last=found is sets[-1])
