@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from power_cut import Power
 from torch.utils.data import TensorDataset
 
 from frerec.errors import ConfigError, DataError
@@ -46,22 +47,6 @@ def fit(directory, generator=None, dataset=None, **changes):
         accelerator="cpu", **arguments,
     )  # fmt: skip
     return generator, card
-
-
-class Power:
-    """A data set whose power fails after some images."""
-
-    def __init__(self, dataset, left):
-        self.dataset, self.left = dataset, left
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, row):
-        self.left -= 1
-        if self.left < 0:
-            raise OSError("power cut")
-        return self.dataset[row]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from power_cut import Power
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -47,22 +48,6 @@ def fit(directory, generator=None, dataset=None, **changes):
     dataset = images() if dataset is None else dataset
     card = fit_generator(generator, dataset, directory=directory, accelerator="cpu", **arguments)
     return generator, card
-
-
-class Power:
-    """A data set whose power fails after some images."""
-
-    def __init__(self, dataset, left):
-        self.dataset, self.left = dataset, left
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, row):
-        self.left -= 1
-        if self.left < 0:
-            raise OSError("power cut")
-        return self.dataset[row]
 
 
 @pytest.fixture(scope="module")

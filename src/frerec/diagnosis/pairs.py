@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from frerec.diagnosis.sets import Measured
-from frerec.report.style import Theme
+from frerec.report.style import Theme, bare
 
 LIMIT = 0.1  # [ours] of the grey range: the ends of the difference's scale, the same for all pages
 _DIFFERENCE_MAP = "RdBu_r"
@@ -43,7 +43,7 @@ def pairs_figure(real: Measured, synthetic: Measured, theme: Theme) -> Figure:
 def _image(panel: Axes, image: Tensor) -> None:
     pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
     panel.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    _bare(panel)
+    bare(panel)
 
 
 def _difference(panel: Axes, difference: Tensor) -> Any:
@@ -52,13 +52,5 @@ def _difference(panel: Axes, difference: Tensor) -> Any:
         difference.mean(0).numpy(), cmap=_DIFFERENCE_MAP, vmin=-LIMIT, vmax=LIMIT,
         interpolation="nearest",
     )  # fmt: skip
-    _bare(panel)
+    bare(panel)
     return shown
-
-
-def _bare(panel: Axes) -> None:
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
-    for spine in panel.spines.values():
-        spine.set_visible(False)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from frerec.report.showcase import SET_TITLES, Showcase
-from frerec.report.style import Theme
+from frerec.report.style import Theme, bare
 
 _COLUMNS = 4
 _HIGH_BAND = 0.5
@@ -109,7 +109,7 @@ def sample_grid(show: Showcase, classes: Sequence[str], theme: Theme) -> Figure:
 def _show_image(panel: Axes, image: np.ndarray) -> None:
     pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
     panel.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    _bare(panel)
+    bare(panel)
 
 
 def _show_spectrum(panel: Axes, spectrum: np.ndarray, scale: np.ndarray) -> None:
@@ -119,15 +119,7 @@ def _show_spectrum(panel: Axes, spectrum: np.ndarray, scale: np.ndarray) -> None
         Ellipse((width // 2, height // 2), _HIGH_BAND * width, _HIGH_BAND * height, fill=False,
                 ec="white", lw=0.7, ls=(0, (3, 3)), alpha=0.8)
     )  # fmt: skip
-    _bare(panel)
-
-
-def _bare(panel: Axes) -> None:
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
-    for spine in panel.spines.values():
-        spine.set_visible(False)
+    bare(panel)
 
 
 def _column_title(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,12 @@ def drawing(theme: Theme) -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(settings)
         yield
+
+
+def bare(panel: Axes) -> None:
+    """Leave nothing of a panel's axes: it shows an image."""
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.grid(visible=False)
+    for spine in panel.spines.values():
+        spine.set_visible(False)

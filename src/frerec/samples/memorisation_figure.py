@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from frerec.calibration.rows import ImageRows
-from frerec.report.style import LIGHT, Theme, drawing
+from frerec.report.style import LIGHT, Theme, bare, drawing
 from frerec.samples.memorisation import Memorisation
 
 LIMIT = 0.3  # [ours] of the grey range: the ends of the difference's scale
@@ -47,7 +47,7 @@ def memorisation_figure(
             (sample - nearest).mean(0).numpy(), cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT,
             interpolation="nearest",
         )  # fmt: skip
-        _bare(row[2])
+        bare(row[2])
         _image(row[3], _one(real, int(pair["feature_row"])))
         marks = [f"no. {int(pair['sample'])}"]
         marks += ["mirrored"] if pair["ssim_mirrored"] else []
@@ -112,12 +112,4 @@ def _one(images: ImageRows, number: int) -> Tensor:
 def _image(panel: Axes, image: Tensor) -> None:
     pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
     panel.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    _bare(panel)
-
-
-def _bare(panel: Axes) -> None:
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
-    for spine in panel.spines.values():
-        spine.set_visible(False)
+    bare(panel)
