@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from frerec.evaluation.bootstrap import auc_interval, group_weights, interval, weighted_auc
+from frerec.evaluation.bootstrap import (
+    auc_interval,
+    group_weights,
+    interval,
+    weighted_auc,
+    weighted_macro_auc,
+)
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5))
@@ -17,6 +23,32 @@ def test_the_weighted_auc_is_scikit_learns_with_ties_and_weights(seed: int, leve
     weights = rng.integers(1, 4, (3, 22)).astype(float)
     expected = [roc_auc_score(labels, scores, sample_weight=w) for w in weights]
     np.testing.assert_allclose(weighted_auc(labels, scores, weights), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_weighted_macro_auc_is_scikit_learns_in_blocks_too(classes, monkeypatch) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(30) % classes
+    p = rng.dirichlet(np.ones(classes), 30)
+    weights = rng.integers(1, 4, (7, 30)).astype(float)
+    scores, targets = (p[:, 1], labels) if classes == 2 else (p, np.eye(classes)[labels])
+    expected = [roc_auc_score(targets, scores, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(weighted_macro_auc(labels, p, weights), expected)
+    monkeypatch.setattr("frerec.evaluation.bootstrap._BLOCK", 70)  # two rows a block
+    np.testing.assert_allclose(weighted_macro_auc(labels, p, weights), expected)
+
+
+def test_no_class_of_several_is_ever_empty() -> None:
+    labels = np.array([0] * 20 + [1] * 3 + [2] * 2)
+    weights = group_weights(np.arange(25), labels, draws=500)
+    assert weights is not None
+    assert all((weights[:, labels == c].sum(axis=1) > 0).all() for c in range(3))
+    assert group_weights(np.arange(24), labels[:24]) is None  # one group in class 2
+
+
+def test_groups_of_different_kinds_that_are_all_alone_cannot_be_drawn() -> None:
+    # Group 0 in set 0, group 1 in set 1, group 2 in both: each kind could only draw itself.
+    assert group_weights(np.array([0, 1, 2, 2]), np.array([0, 1, 0, 1])) is None
 
 
 def test_groups_are_drawn_whole_and_no_set_is_ever_empty() -> None:

@@ -1,11 +1,20 @@
 """Classification metrics agree with scikit-learn's and refuse what cannot be scored."""
 
+import warnings
+
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics as sk
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from frerec.errors import FrerecError
-from frerec.evaluation.metrics import METRICS, brier_score, classification_metrics
+from frerec.evaluation.metrics import (
+    METRICS,
+    brier_score,
+    classification_metrics,
+    expected_calibration_error,
+)
 
 
 def predictions(n: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -17,17 +26,32 @@ def predictions(n: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray
     return labels, weights / weights.sum(axis=1, keepdims=True)
 
 
+def calibration_error(labels: np.ndarray, p: np.ndarray, bins: int = 15) -> float:
+    """Guo et al., ICML 2017, equation (5), bin by bin."""
+    confidence, correct = p.max(axis=1), p.argmax(axis=1) == labels
+    total = 0.0
+    for m in range(bins):
+        last = m == bins - 1
+        here = (confidence >= m / bins) & ((confidence < (m + 1) / bins) | last)
+        if here.any():
+            total += here.mean() * abs(correct[here].mean() - confidence[here].mean())
+    return total
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_two_classes_agree_with_scikit_learn(seed):
     labels, p = predictions(157, 2, seed)
     guess = (p[:, 1] > 0.5).astype(int)
     expected = {
         "auc": sk.roc_auc_score(labels, p[:, 1]),
+        "average_precision": sk.average_precision_score(labels, p[:, 1]),
         "accuracy": sk.accuracy_score(labels, guess),
+        "balanced_accuracy": sk.balanced_accuracy_score(labels, guess),
         "f1": sk.f1_score(labels, guess),
         "sensitivity": sk.recall_score(labels, guess),
         "specificity": sk.recall_score(labels, guess, pos_label=0),
         "brier": sk.brier_score_loss(labels, p[:, 1]),
+        "ece": calibration_error(labels, p),
     }
     assert classification_metrics(labels, p) == pytest.approx(expected, abs=1e-6)
 
@@ -40,11 +64,14 @@ def test_more_classes_are_macro_means_as_in_scikit_learn(classes):
     specificity = one_vs_rest[:, 0, 0] / one_vs_rest[:, 0].sum(axis=1)
     expected = {
         "auc": sk.roc_auc_score(labels, p, multi_class="ovr", average="macro"),
+        "average_precision": sk.average_precision_score(np.eye(classes)[labels], p),
         "accuracy": sk.accuracy_score(labels, guess),
+        "balanced_accuracy": sk.balanced_accuracy_score(labels, guess),
         "f1": sk.f1_score(labels, guess, average="macro"),
         "sensitivity": sk.recall_score(labels, guess, average="macro"),
         "specificity": specificity.mean(),
         "brier": sk.brier_score_loss(labels, p),
+        "ece": calibration_error(labels, p),
     }
     assert classification_metrics(labels, p) == pytest.approx(expected, abs=1e-6)
 
@@ -67,6 +94,45 @@ def test_a_class_that_is_never_predicted_has_an_f1_of_zero():
     scores = classification_metrics(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
     assert scores["f1"] == 0.0
     assert scores["auc"] == 1.0
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_calibration_error_is_torchmetrics_below_a_confidence_of_one(classes):
+    labels, p = predictions(300, classes, 4)
+    expected = multiclass_calibration_error(
+        torch.from_numpy(p), torch.from_numpy(labels), classes, n_bins=15, norm="l1"
+    )
+    assert expected_calibration_error(labels, p) == pytest.approx(float(expected))
+
+
+def test_certain_images_share_the_last_bin_and_a_tie_predicts_the_first_class():
+    certain = np.array([[0.0, 1.0], [0.05, 0.95]])
+    assert expected_calibration_error(np.array([1, 0]), certain) == pytest.approx(0.475)
+    both_right = np.array([1, 1])
+    assert expected_calibration_error(both_right, certain) == pytest.approx(0.025)
+    half = np.full((2, 2), 0.5)
+    assert expected_calibration_error(np.array([0, 1]), half) == 0.0
+    assert expected_calibration_error(np.array([1, 1]), half) == 0.5
+    over = np.array([[0.0, 1.0], [0.0, 1.0], [0.02, 0.98], [0.02, 0.98]])
+    # One bin: three of four are right at a mean confidence of 0.99.
+    assert expected_calibration_error(np.array([1, 0, 1, 1]), over) == pytest.approx(0.24)
+
+
+def test_perfect_and_useless_predictions_have_their_known_average_precision():
+    labels = np.array([0, 0, 0, 1])
+    perfect = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
+    assert classification_metrics(labels, perfect)["average_precision"] == 1.0
+    constant = np.tile([0.5, 0.5], (4, 1))
+    assert classification_metrics(labels, constant)["average_precision"] == pytest.approx(0.25)
+
+
+def test_arrays_that_cannot_be_written_to_are_scored_without_a_warning():
+    labels, p = predictions(30, 2, 0)
+    labels.setflags(write=False)
+    p.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classification_metrics(labels, p)
 
 
 def test_every_metric_is_a_plain_float():

@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from frerec.evaluation.statistics import (
-    NO_EVIDENCE,
     Estimate,
-    PairedDifference,
     holm,
     mean_interval,
     paired_difference,
-    verdict,
 )
 
 
@@ -67,13 +65,12 @@ def test_equal_arms_have_a_p_value_of_one():
 def test_the_same_difference_in_every_seed_allows_no_test():
     found = paired_difference({0: 0.7, 1: 0.8, 2: 0.75}, {0: 0.6, 1: 0.7, 2: 0.65})
     assert found.p is None
-    assert "does not apply" in verdict(found, None, first="a", second="b")
 
 
 def test_one_common_seed_has_no_p_value():
     found = paired_difference({0: 0.7}, {0: 0.6})
     assert found.p is None
-    assert verdict(found, None, first="a", second="b").startswith("one seed only")
+    assert found.estimate == Estimate(pytest.approx(0.1), None, None, 1)
 
 
 def test_holm_on_the_worked_example():
@@ -84,37 +81,14 @@ def test_holm_on_the_worked_example():
     assert [p <= 0.05 for p in adjusted] == [True, False, False, True]
 
 
-def test_holm_agrees_with_the_step_down_rule_for_random_families():
-    rng = np.random.default_rng(4)
-    for _ in range(50):
-        p = rng.uniform(0, 0.1, rng.integers(1, 8)).tolist()
-        rejected = set()
-        for step, i in enumerate(np.argsort(p)):
-            if p[i] > 0.05 / (len(p) - step):
-                break
-            rejected.add(int(i))
-        assert {i for i, q in enumerate(holm(p)) if q <= 0.05} == rejected
+@pytest.mark.parametrize("seed", range(5))
+def test_holm_is_statsmodels_with_ties_too(seed):
+    rng = np.random.default_rng(seed)
+    p = np.round(rng.uniform(0, 0.2, rng.integers(1, 12)), 2).tolist()
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
 
 
 def test_comparisons_without_a_test_do_not_enlarge_the_family():
     assert holm([None, 0.02, None, 0.5]) == [None, 0.04, None, 0.5]
     assert holm([]) == []
     assert holm([0.9, 0.8]) == [1.0, 1.0]
-
-
-def difference(mean: float, half: float) -> PairedDifference:
-    return PairedDifference(Estimate(mean, mean - half, mean + half, 3), 0.04, (0, 1, 2))
-
-
-@pytest.mark.parametrize(
-    ("mean", "half", "p", "words"),
-    [
-        (0.03, 0.01, 0.01, "frerec is higher than gda"),
-        (-0.03, 0.01, 0.01, "frerec is lower than gda"),
-        (0.03, 0.05, 0.4, NO_EVIDENCE),
-        (0.03, 0.02, 0.12, NO_EVIDENCE + " after correction"),
-        (0.03, 0.02, 0.05, NO_EVIDENCE + " after correction"),
-    ],
-)
-def test_words_claim_no_more_than_the_corrected_p_value(mean, half, p, words):
-    assert verdict(difference(mean, half), p, first="frerec", second="gda") == words

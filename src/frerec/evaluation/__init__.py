@@ -1,5 +1,6 @@
-"""What a result is worth: classification metrics and statistics over seeds.
+"""What a result is worth: classification metrics and statistics over seeds and patients.
 
 The modules are imported by name (`frerec.evaluation.metrics`, `frerec.evaluation.statistics`):
-the report needs the statistics alone, and must not wait for torch.
+`statistics`, `bootstrap` and `effect_size` do without torch, and nobody waits for it who needs
+those alone.
 """

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 DRAWS = 1000
 LEVEL = 0.95
+_BLOCK = 2**20  # weights worked on at a time: 8 MiB, and faster than all at once
 
 Weights = NDArray[np.float64]
 Statistic = Callable[[Weights], NDArray[np.float64]]
@@ -27,13 +28,13 @@ def group_weights(
 ) -> Weights | None:
     """How often each image is drawn when whole groups are drawn with replacement.
 
-    Groups of one set only, and groups that both sets share (an image that lies in both), are drawn
-    apart [ours]: so no set is ever empty, and a set compared with itself is drawn alike on both
-    sides.
+    Groups that have images of the same sets (of one set only, or of both: an image that lies in
+    both) are drawn apart from the others [ours]: so no set is ever empty, and a set compared with
+    itself is drawn alike on both sides.
 
     Args:
         codes: int ``[N]``, equal for the images of one group.
-        labels: int ``[N]``, the set of each image: 0 or 1.
+        labels: int ``[N]``, the set (or class) of each image: 0 .. C-1 with C >= 2.
         draws: bootstrap samples.
         seed: of the draw.
 
@@ -42,10 +43,12 @@ def group_weights(
         one group only, so that no interval can be had.
     """
     unique, code = np.unique(codes, return_inverse=True)
-    in_set = np.stack([np.bincount(code, labels == s, len(unique)) > 0 for s in (0, 1)])
-    if (in_set.sum(axis=1) < 2).any():
+    sets = range(max(2, int(labels.max()) + 1))
+    in_set = np.stack([np.bincount(code, labels == s, len(unique)) > 0 for s in sets])
+    # Reversed: set 0 alone comes first, then set 1 alone, then both, and so on.
+    kind = np.unique(in_set[::-1], axis=1, return_inverse=True)[1].ravel()
+    if (in_set.sum(axis=1) < 2).any() or np.bincount(kind).max() < 2:
         return None
-    kind = in_set[0] + 2 * in_set[1]
     rng = np.random.default_rng(seed)
     counts = np.zeros((draws, len(unique)))
     for value in np.unique(kind):
@@ -103,6 +106,31 @@ def weighted_auc(
     wins = (positive * (below + negative / 2)).sum(axis=1)
     area: NDArray[np.float64] = wins / (positive.sum(axis=1) * negative.sum(axis=1))
     return area
+
+
+def weighted_macro_auc(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: Weights
+) -> NDArray[np.float64]:
+    """Macro mean of the AUC of each class against the rest, for each row of weights.
+
+    Args:
+        labels: ``[N]`` in 0 .. C-1.
+        probabilities: ``[N, C]``; of two classes the AUC is that of class 1.
+        weights: ``[B, N]``, each row with some weight on every class. Rows are worked through in
+            blocks, so that memory stays bounded.
+
+    Returns:
+        float64 ``[B]`` in [0, 1].
+    """
+    classes = range(probabilities.shape[1]) if probabilities.shape[1] > 2 else (1,)
+    rows = max(1, _BLOCK // len(labels))
+    blocks = [weights[start : start + rows] for start in range(0, len(weights), rows)]
+    areas = [
+        [weighted_auc((labels == c).astype(np.int64), probabilities[:, c], b) for b in blocks]
+        for c in classes
+    ]
+    mean: NDArray[np.float64] = np.mean([np.concatenate(of_class) for of_class in areas], axis=0)
+    return mean
 
 
 def auc_interval(

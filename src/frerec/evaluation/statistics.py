@@ -1,4 +1,4 @@
-"""Statistics over seeds: intervals, paired differences, correction for multiplicity, words."""
+"""Statistics over seeds: intervals, paired differences, correction for multiplicity."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -109,33 +109,3 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         running = max(running, min(1.0, (len(tested) - rank) * p))
         adjusted[i] = running
     return adjusted
-
-
-def verdict(
-    difference: PairedDifference,
-    p_corrected: float | None,
-    *,
-    first: str,
-    second: str,
-    alpha: float = 0.05,
-) -> str:
-    """Say in words what a paired comparison shows, no more than the corrected p value allows.
-
-    Args:
-        difference: first - second, as `paired_difference` gives it.
-        p_corrected: its p value after correction over the family of comparisons.
-        first: name of the first arm.
-        second: name of the second arm.
-        alpha: level of the family-wise error.
-    """
-    if difference.estimate.n < 2:
-        return "one seed only: no interval and no test"
-    if p_corrected is None:
-        return "the same difference in every seed: a t test does not apply"
-    if p_corrected < alpha:
-        direction = "higher" if difference.estimate.mean > 0 else "lower"
-        return f"{first} is {direction} than {second}"
-    low, high = difference.estimate.low, difference.estimate.high
-    if low is not None and high is not None and (low > 0 or high < 0):
-        return f"{NO_EVIDENCE} after correction"
-    return NO_EVIDENCE
