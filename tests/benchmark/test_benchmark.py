@@ -213,9 +213,9 @@ def test_wandb_runs_offline_without_an_account_one_run_a_cell(
     code = main(arguments(tmp_path, "logger=wandb", "grid.arm=[raw]", "grid.seed=[0,1]"))
     assert code == 0
     runs = list((tmp_path / "runs").rglob("offline-run-*"))
-    assert len([r for r in runs if r.is_dir()]) == 2
+    assert len([r for r in runs if r.is_dir()]) == 3  # two cells and the report
     sent = [p for run in runs for p in (*run.glob("*.wandb"), *run.glob("files/**/*"))]
-    assert len([p for p in sent if p.suffix == ".wandb"]) == 2
+    assert len([p for p in sent if p.suffix == ".wandb"]) == 3
     for file in (p for p in sent if p.is_file()):  # what `wandb sync` would send
         assert str(tmp_path).encode() not in file.read_bytes(), f"{file.name} names a local folder"
     for metrics in cells(tmp_path).values():
@@ -226,7 +226,7 @@ def test_wandb_runs_offline_without_an_account_one_run_a_cell(
 
 
 def test_configurations_sent_to_wandb_hold_no_machine_paths() -> None:
-    from frerec.tracking.wandb import without_paths
+    from frerec.tracking.private import without_paths
 
     config = {
         "data": {"root": "/home/me", "name": "x", "source": {"root": "/home/me"}},

@@ -22,7 +22,8 @@ def test_the_grid_is_sent_only_where_it_shows_no_real_image(tmp_path, monkeypatc
     tiny = ("generator.width=4", "generator.latent_dim=4", "generator.training.steps=2")
     code = main(
         [
-            "generate", "logger=wandb", f"out={tmp_path / 'out'}", f"generator={generator}",
+            "generate", "logger=wandb", "logger.log_images=true",
+            f"out={tmp_path / 'out'}", f"generator={generator}",
             "data=phantom_chest_xray", "data.count=60", "data.size=32", "data.train_size=10",
             f"paths.store={tmp_path / 'store'}", f"paths.runs={tmp_path / 'runs'}",
             "trainer.accelerator=cpu", "features.name=resnet10t",

@@ -4,20 +4,29 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch.utils.data import ConcatDataset
 
+from frerec.benchmark.cell_record import (
+    FORMAT,
+    EnvironmentRecord,
+    cell_name,
+    write_config,
+)
+from frerec.benchmark.cell_record import STANDARD_AXES as STANDARD_AXES  # others have it from here
+from frerec.benchmark.cell_tracking import track_results, tracked_cell
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import PlannedCell
+from frerec.benchmark.stage_tracking import StageTracking
 from frerec.benchmark.stages import Stages
 from frerec.classification import (
     Classifier,
+    TrainingRecord,
     balanced_class_weights,
     predict,
     restore_best,
@@ -27,10 +36,10 @@ from frerec.config import plain
 from frerec.data.datamodules import ImageDataModule
 from frerec.data.stack import LabelledImages
 from frerec.errors import ConfigError
-from frerec.evaluation.metrics import classification_metrics
+from frerec.evaluation.predictions import Predictions, write_predictions
+from frerec.tracking import Tracker
 from frerec.training_tools import write_json
 
-FORMAT = 3  # raise when a cell's result changes for equal inputs
 EVALUATION = ("val", "test")
 SCHEDULE_KEYS = ("steps", "batch_size", "eval_every", "precision")
 MACHINE_KEYS = ("accelerator", "num_workers")
@@ -38,22 +47,22 @@ MACHINE_KEYS = ("accelerator", "num_workers")
 
 @dataclass(frozen=True)
 class Cell:
-    """A planned cell whose inputs are known: ``id`` is the hash of all that shapes its result."""
+    """A planned cell whose inputs are known: ``id`` is the hash of all that shapes its result.
+
+    ``values`` are those of the grid's axes as they were given, ``command`` what asked for it.
+    """
 
     id: str
     axes: dict[str, Any]
     config: DictConfig
     stages: Stages
+    values: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
 
     @property
     def name(self) -> str:
-        """A readable name: arm, classifier and seed."""
-        return " ".join(
-            str(self.axes[axis]) for axis in ("data", "arm", "classifier", "seed")
-        ) + "".join(f" {k}={v}" for k, v in self.axes.items() if k not in STANDARD_AXES)
-
-
-STANDARD_AXES = ("data", "generator", "arm", "classifier", "seed")
+        """A readable name: data, arm, classifier and seed."""
+        return cell_name(self.axes)
 
 
 def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
@@ -80,16 +89,24 @@ def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
         "seed": int(config.seed),
     }
     axes |= {k: v for k, v in planned.values.items() if k not in STANDARD_AXES}
-    return Cell(content_hash(content), axes, config, stages)
+    made = Cell(content_hash(content), axes, config, stages, planned.values, planned.command)
+    if planned.saved_id not in (None, made.id):
+        raise ConfigError(
+            f"the saved cell {planned.saved_id} would be {made.id} now: its settings were edited,"
+            " or the data or samples are not what they were; undo that, or run it as a new cell"
+        )
+    return made
 
 
-def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress: bool) -> None:
+def run_cell(cell: Cell, directory: Path, tracker: Tracker, *, group: str, progress: bool) -> None:
     """Run one cell and leave its files in ``directory``; ``metrics.json`` is written last."""
     started = time.monotonic()
     stages, config = cell.stages, cell.config
     data = stages.data
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    write_config(directory, config, cell_id=cell.id, values=cell.values)
+    environment = EnvironmentRecord(directory, seed=int(config.seed), command=cell.command)
+    stages.track = StageTracking(tracker, group, directory.parents[1] / "stages")
 
     train = _training_images(stages, config)
     real_stack = _real_stack(stages, config.arm.evaluation)
@@ -102,18 +119,7 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
     if config.classifier.balanced:
         weights = balanced_class_weights(_labels(train), len(data.classes))
     model = new_classifier(config, data, class_weights=weights)
-    axes_text = {k: v for k, v in cell.axes.items() if v != ""}
-    with tracker.run(
-        cell.name,
-        group=group,
-        cell_id=cell.id,
-        config={
-            "cell": cell.id,
-            **axes_text,
-            "config": OmegaConf.to_container(config, resolve=True),
-        },
-        directory=directory,
-    ) as run:
+    with tracked_cell(tracker, cell, directory, group) as run:
         record = train_classifier(
             model,
             train,
@@ -127,40 +133,51 @@ def run_cell(cell: Cell, directory: Path, tracker: Any, *, group: str, progress:
             **{key: config.trainer[key] for key in MACHINE_KEYS},
         )
         best = restore_best(model, record)
-        metrics: dict[str, Any] = {"axes": cell.axes}
-        tables = []
-        for split, images in evaluation.items():
-            probabilities = predict(
-                best, images, schedule["batch_size"], accelerator=config.trainer.accelerator
-            )
-            labels = data.labels(split)
-            metrics[split] = classification_metrics(labels, probabilities)
-            names = data.manifest.table["image"].to_numpy()[data.rows(split)]
-            table = pd.DataFrame({"image": names, "split": split, "label": labels})
-            for index in range(probabilities.shape[1]):
-                table[f"prob_{index}"] = probabilities[:, index]
-            tables.append(table)
-        run.summary({f"test/{k}": v for k, v in metrics["test"].items()})
-        run.summary({f"best_val/{k}": v for k, v in metrics["val"].items()})
-    partial = directory / "predictions.parquet.partial"
-    pd.concat(tables, ignore_index=True).to_parquet(partial)
-    partial.replace(directory / "predictions.parquet")
+        made = {
+            split: _predictions(best, images, split, cell) for split, images in evaluation.items()
+        }
+        scores = {split: found.metrics() for split, found in made.items()}
+        write_predictions(directory / "predictions.parquet", made)
+        environment.finish(training_seconds=record.seconds)
+        track_results(run, cell, made, scores, best)
+    training = _training_summary(cell, record) | {
+        "seconds": round(record.seconds, 1),
+        "cell_seconds": round(time.monotonic() - started, 1),
+    }
+    metrics = {"axes": cell.axes, **scores, "training": training}
+    write_json(directory / "metrics.json", metrics)
+
+
+def _predictions(best: Classifier, images: LabelledImages, split: str, cell: Cell) -> Predictions:
+    """What the classifier says of a split's images."""
+    data, config = cell.stages.data, cell.config
+    probabilities = predict(
+        best, images, config.classifier.batch_size, accelerator=config.trainer.accelerator
+    )
+    table = data.manifest.table.iloc[data.rows(split)]
+    return Predictions(
+        table["image"].to_numpy(dtype=object),
+        table["group"].to_numpy(dtype=object),
+        data.labels(split),
+        probabilities.astype(np.float64),
+    )
+
+
+def _training_summary(cell: Cell, record: TrainingRecord) -> dict[str, Any]:
+    """What the training took: its steps and its images."""
+    stages, config = cell.stages, cell.config
     synthetic = config.arm.synthetic != "none"
-    excluded = None
-    if synthetic and config.samples.exclude_memorised:
-        excluded = int(stages.memorisation.flagged.sum())
-    metrics["training"] = {
+    summary = {
         "steps": record.steps,
         "images_seen": record.images_seen,
         "best_step": record.best_step,
         "best_val_auc": record.best_val_auc,
-        "train_real": len(data.rows("train")),
+        "train_real": len(stages.data.rows("train")),
         "train_synthetic": len(stages.samples.stack) if synthetic else 0,
-        **({"excluded_memorised": excluded} if excluded is not None else {}),
-        "seconds": round(record.seconds, 1),
-        "cell_seconds": round(time.monotonic() - started, 1),
     }
-    write_json(directory / "metrics.json", metrics)
+    if synthetic and config.samples.exclude_memorised:
+        summary["excluded_memorised"] = int(stages.memorisation.flagged.sum())
+    return summary
 
 
 def _classifier_content(classifier: DictConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 from frerec.benchmark.checkpoint import TRAINED_ON, check_checkpoint, trained_on
 from frerec.benchmark.generator_checks import check_training_settings, check_withheld
 from frerec.benchmark.hashing import content_hash
+from frerec.benchmark.stage_tracking import StageTracking, tracked_stage
 from frerec.benchmark.store import Store
 from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
@@ -58,6 +59,7 @@ class GeneratorStages:
         self.config = config
         self.progress = progress
         self.loggers = list(loggers)
+        self.track: StageTracking | None = None  # of the benchmark, for a stage that is trained
         self.store = Store(Path(config.paths.store))
         self._data = data
 
@@ -112,14 +114,18 @@ class GeneratorStages:
             if isinstance(generator, CommandGenerator):
                 raise ConfigError("generator=command: a command is run, not trained")
             training = plain(self.config.generator)["training"]
-            generator.fit(
-                self.data,
-                directory=folder,
-                accelerator=self.config.trainer.accelerator,
-                progress=self.progress,
-                loggers=self.loggers,
-                **({} if generator.uses_withheld else training),  # such a one is not trained
-            )
+            settings = {} if generator.uses_withheld else training  # such a one is not trained
+            track = self.track if settings else None
+            part = self.config.generator
+            with tracked_stage(track, "generator", self.generator_key, part) as run:
+                generator.fit(
+                    self.data,
+                    directory=folder,
+                    accelerator=self.config.trainer.accelerator,
+                    progress=self.progress,
+                    loggers=[*self.loggers, *run.loggers],
+                    **settings,
+                )
             write_json(folder / TRAINED_ON, trained_on(self.data))
 
         return self.store.make("generators", self.generator_key, train)

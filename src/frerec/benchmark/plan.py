@@ -7,8 +7,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from frerec.benchmark.saved_cell import FROM, read_saved_cell
 from frerec.config import check_complete, compose_config, plain
 from frerec.errors import ConfigError
+from frerec.tracking.private import public_command
 
 TREATMENTS = {
     "real": ("raw", "calibrated"),
@@ -19,16 +21,23 @@ TREATMENTS = {
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """One combination of the axes: its values by name and its whole configuration."""
+    """One combination of the axes: its values by name and its whole configuration.
+
+    ``command`` is what asked for it, without paths; ``saved_id`` the id that it has to get, where
+    it is a saved cell that is run again.
+    """
 
     values: dict[str, Any]
     config: DictConfig
+    command: str = ""
+    saved_id: str | None = None
 
 
 def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list[PlannedCell]]:
     """Compose the benchmark and each of its cells.
 
-    An override of an axis (``arm=gda``) takes the place of the axis' values.
+    An override of an axis (``arm=gda``) takes the place of the axis' values. ``from=FILE`` is the
+    one cell whose configuration was saved there.
 
     Returns:
         The benchmark's configuration, and the cells in the order of the grid, the last axis
@@ -37,13 +46,11 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     Raises:
         ConfigError: For a wrong key or option, an empty axis, or an arm that does not make sense.
     """
-    # `grid={...}` may bring axes that the configuration does not have yet.
-    overrides = [f"++{o}" if o.startswith("grid={") else o for o in overrides]
-    # Which axes there are depends on the experiment and on the grid alone.
-    shaping = [o for o in overrides if _key(o) == "experiment" or _key(o).startswith("grid")]
-    axes = list(compose_config(config_name, shaping).grid)
-    kept, single = _split(overrides, axes)
-    base = compose_config(config_name, kept)
+    command = public_command(config_name, overrides)
+    if any(_key(o) == FROM for o in overrides):
+        config, saved_values, saved_id = read_saved_cell(config_name, overrides)
+        return config, [PlannedCell(saved_values, config, command, saved_id)]
+    base, kept, single = _base(config_name, overrides)
     grid: dict[str, list[Any]] = {}
     for axis, given in plain(base.grid).items():
         values = single.get(axis, given)
@@ -64,8 +71,28 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
             config.calibrator = own
         if not isinstance(config.seed, int) or config.seed < 0:
             raise ConfigError(f"seed={config.seed}: expected a whole number of at least 0")
-        cells.append(PlannedCell(values=values, config=config))
+        cells.append(PlannedCell(values, config, command))
     return base, cells
+
+
+def compose_base(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """The benchmark's configuration alone, without its cells; errors as of :func:`expand`."""
+    if any(_key(o) == FROM for o in overrides):
+        return read_saved_cell(config_name, overrides)[0]
+    return _base(config_name, overrides)[0]
+
+
+def _base(
+    config_name: str, overrides: Sequence[str]
+) -> tuple[DictConfig, list[str], dict[str, list[str]]]:
+    """The configuration, the overrides that hold for every cell, and those that are axes."""
+    # `grid={...}` may bring axes that the configuration does not have yet.
+    overrides = [f"++{o}" if o.startswith("grid={") else o for o in overrides]
+    # Which axes there are depends on the experiment and on the grid alone.
+    shaping = [o for o in overrides if _key(o) == "experiment" or _key(o).startswith("grid")]
+    axes = list(compose_config(config_name, shaping).grid)
+    kept, single = _split(overrides, axes)
+    return compose_config(config_name, kept), kept, single
 
 
 def check_arm(arm: DictConfig) -> None:

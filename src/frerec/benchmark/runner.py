@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from frerec.benchmark.cell import Cell, make_cell, new_classifier, read_status, run_cell
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import expand
-from frerec.benchmark.showcase import write_showcase
+from frerec.benchmark.showcase import check_showcase, show
 from frerec.benchmark.stages import Stages
 from frerec.calibration.shr import POOL_PER_NEIGHBOUR
 from frerec.config import instantiate, plain
@@ -25,6 +25,7 @@ from frerec.data.datamodules import ImageDataModule
 from frerec.errors import ConfigError, DataError
 from frerec.report.published import DATASETS
 from frerec.tracking.environment import hardware, package_versions
+from frerec.tracking.private import public_command
 from frerec.training_tools import check_machine, check_positive, write_json
 
 log = logging.getLogger(__name__)
@@ -55,15 +56,16 @@ def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int
         raise ConfigError(
             f"published={base.published}: expected null or one of {', '.join(DATASETS)}"
         )
+    check_showcase(base.showcase)
     progress = bool(base.trainer.progress) and sys.stderr.isatty()
     tracker = instantiate(base.logger)
-    cells = _with_stages(planned, progress)
+    cells = with_stages(planned, progress)
     check_before_training(cells)
     run_dir = Path(base.paths.runs) / name
     run_dir.mkdir(parents=True, exist_ok=True)
     write_plan(run_dir, base, cells, overrides)
     failed = EXECUTORS[base.executor.name](cells, run_dir, tracker, group=name, progress=progress)
-    _show(cells, run_dir, base.showcase)
+    show(cells, run_dir, base.showcase)
     write_plan(run_dir, base, cells, overrides)  # once more: now the samples are counted
     return run_dir, failed
 
@@ -119,35 +121,6 @@ def _check_every_class(data: ImageDataModule) -> None:
                 )
 
 
-def _show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
-    """Write the showcase from a finished cell with samples, if there is one."""
-    finished = [c for c in cells if read_status(run_dir / "cells" / c.id) == "finished"]
-    synthetic = [c for c in finished if c.config.arm.synthetic != "none"]
-    calibrated = [c for c in synthetic if c.config.arm.synthetic == "calibrated"]
-    if not synthetic:
-        return
-    # The comparison's own calibrator before the baselines, which bring theirs.
-    calibrated.sort(key=lambda cell: cell.config.arm.get("calibrator") is not None)
-    shown = (calibrated or synthetic)[0]
-    features = _feature_cell(finished, run_dir)
-    content = {"cell": shown.id, "features": str(features and features.name)}
-    qualities = [cell.stages.quality_key for cell in synthetic]
-    key = content_hash({**content, "settings": plain(settings), "quality": qualities})
-    with FileLock(run_dir / "showcase.lock"):
-        marker = run_dir / "showcase" / "key.txt"
-        if marker.is_file() and marker.read_text() == key:
-            return
-        try:
-            write_showcase(shown, run_dir, features, settings, cells=synthetic)
-        except Exception as error:
-            (run_dir / "showcase").mkdir(exist_ok=True)
-            (run_dir / "showcase" / "error.txt").write_text(traceback.format_exc())
-            line = " ".join(str(error).split())
-            log.error("the showcase failed (%s); the tables are complete without it", line)
-            return
-        marker.write_text(key)
-
-
 def execute(
     cells: Sequence[Cell], run_dir: Path, tracker: Any, *, group: str, progress: bool
 ) -> int:
@@ -169,7 +142,7 @@ def execute(
                 with FileLock(directory / "lock", timeout=patience):
                     if read_status(directory) == "finished":
                         log.info("%s: finished before", label)
-                    elif not _attempt(cell, directory, tracker, label, group, progress):
+                    elif not attempt(cell, directory, tracker, label, group, progress):
                         failed += 1
             except Timeout:
                 log.info("%s: another process runs it; coming back later", label)
@@ -181,7 +154,7 @@ def execute(
 EXECUTORS = {"serial": execute}
 
 
-def _attempt(
+def attempt(
     cell: Cell, directory: Path, tracker: Any, label: str, group: str, progress: bool
 ) -> bool:
     """Run a cell and record how it ended; True where it finished."""
@@ -203,7 +176,7 @@ def _attempt(
     return "error" not in status
 
 
-def _with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
+def with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
     """Cells with their stages; data prepared once for each data configuration."""
     prepared: dict[str, Any] = {}
     shared: dict[str, Stages] = {}
@@ -219,15 +192,6 @@ def _with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
             prepared[data_key] = shared[key].data
         cells.append(make_cell(item, shared[key]))
     return cells
-
-
-def _feature_cell(finished: Sequence[Cell], run_dir: Path) -> Path | None:
-    """Folder of a finished real-only cell, whose classifier serves as KID's feature extractor."""
-    for cell in finished:
-        arm = cell.config.arm
-        if (arm.real, arm.synthetic, arm.evaluation) == ("raw", "none", "raw"):
-            return run_dir / "cells" / cell.id
-    return None
 
 
 def write_plan(
@@ -260,7 +224,7 @@ def write_plan(
         content = {
             "name": str(base.name),
             "created": before.get("created", now) if same else now,
-            "command": " ".join(["frerec benchmark", *map(_without_path, overrides)]),
+            "command": public_command("benchmark", overrides),
             "settings": settings,
             "dataset": data.name,
             "modality": data.modality,
@@ -282,12 +246,6 @@ def _read_plan(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _without_path(override: str) -> str:
-    """The report is a page that people share: it says DIR where a path of this machine stood."""
-    key, _, value = override.partition("=")
-    return f"{key}=DIR" if "/" in value or "\\" in value else override
 
 
 def _by_class(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from frerec.benchmark.fits import (
 )
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.sample_stages import SampleStages
+from frerec.benchmark.stage_tracking import replay, tracked_stage
 from frerec.calibration import Calibrator
 from frerec.config import instantiate, plain
 from frerec.data.stack import ImageStack
@@ -45,13 +46,18 @@ class Stages(SampleStages):
         def fit(folder: Path) -> None:
             calibrator: Calibrator = instantiate(self.config.calibrator)
             rows = self.data.rows("train")
-            calibrator.fit(
-                self.data.stack.select(rows),
-                self.data.manifest.groups()[rows].tolist(),
-                synthetic=self.samples.stack if calibrator.uses_synthetic else None,
-                directory=folder,
-                progress=self.progress,
-            )
+            synthetic = self.samples.stack if calibrator.uses_synthetic else None
+            part = self.config.calibrator
+            with tracked_stage(self.track, "calibrator", self.calibrator_key, part) as run:
+                calibrator.fit(
+                    self.data.stack.select(rows),
+                    self.data.manifest.groups()[rows].tolist(),
+                    synthetic=synthetic,
+                    directory=folder,
+                    progress=self.progress,
+                )
+                replay(run, folder)
+                run.summary({k: v for k, v in calibrator.report.items() if isinstance(v, float)})
             if calibrator.report:
                 write_json(folder / "fit.json", calibrator.report)
             calibrator.save(folder)

@@ -1,9 +1,12 @@
-"""Package versions and hardware of a run."""
+"""Package versions, source and hardware of a run; nothing that names the machine or its user."""
 
 import os
 import platform
+import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
 
 PACKAGES = (
     "frerec",
@@ -32,6 +35,36 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+def all_versions() -> dict[str, str]:
+    """Versions of every installed package, by its name."""
+    found = {item.name: item.version for item in distributions() if item.name}
+    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
+
+
+@lru_cache(maxsize=1)
+def git_state() -> tuple[str | None, bool | None]:
+    """The commit of frerec's own checkout, and whether tracked files differ from it.
+
+    (None, None) where frerec is installed from a wheel, or git is missing.
+    """
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists() or not (root / "src" / "frerec").is_dir():
+        return None, None
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return commit, None if changed is None else bool(changed)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def hardware() -> dict[str, str]:
     """Processor, cores and accelerator; nothing that names the machine or its user."""
     import torch
@@ -44,6 +77,21 @@ def hardware() -> dict[str, str]:
         ),
         "gpu": gpu,
     }
+
+
+def reset_gpu_peak() -> None:
+    """Begin a new measurement of :func:`gpu_peak_memory`."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def gpu_peak_memory() -> int | None:
+    """The most GPU memory that tensors took since the reset, in MiB; None without a GPU."""
+    import torch
+
+    return round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_available() else None
 
 
 def _processor() -> str:

@@ -1,72 +1,35 @@
 """Weights & Biases: one run a cell, grouped by experiment; offline unless asked otherwise."""
 
 import logging
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any
-
-from pytorch_lightning.loggers import Logger, WandbLogger
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 from frerec.errors import ConfigError
+from frerec.tracking.base import UNREACHABLE, RunInfo, Tracker
+from frerec.tracking.wandb_run import SERVICE, WandbRun, start_run
 
 log = logging.getLogger(__name__)
 
 MODES = ("offline", "online")
-# Keys whose values say where things lie on the user's machine.
-PRIVATE = (
-    "paths",
-    "root",
-    "path",
-    "labels",
-    "cache_dir",
-    "directory",
-    "checkpoint_path",
-    "checkpoint",
-    "weights",
-    "command",
-    "cwd",
-    "out",
-)
-# Where a path begins in a text: the root, a home, a drive, a share, or a folder relative to here.
-_PATH = re.compile(
-    r"(?<![\w.)\]}/])/[\w.]"  # /home, --data=/home; not 1/2, not https://
-    r"|file:/"
-    r"|(?<!\w)~[\w./\\]"
-    r"|(?<!\w)[A-Za-z]:[\\/](?!/)"
-    r"|\\\\\w"
-    r"|(?<![\w.])\.{1,2}[\\/]"
-)
 
 
-def without_paths(config: Any) -> Any:
-    """The configuration without what says where things lie on the user's machine."""
-    if isinstance(config, Mapping):
-        return {k: without_paths(v) for k, v in config.items() if k not in PRIVATE}
-    if isinstance(config, list | tuple):
-        return [without_paths(value) for value in config]
-    if isinstance(config, PurePath) or (isinstance(config, str) and _names_a_path(config)):
-        return "(path)"
-    return config
-
-
-def _names_a_path(text: str) -> bool:
-    """Whether there is a path of this machine in a text; rather too often than once too rarely."""
-    if text.startswith("~") or _PATH.search(text) is not None:
-        return True
-    return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
-
-
-class WandbTracker:
+class WandbTracker(Tracker):
     """Makes and closes W&B runs; a failure of W&B is reported and never stops the work.
+
+    A server that does not answer is waited for once a process: that run and all later ones are
+    written offline, for `wandb sync`.
 
     Args:
         project: W&B project.
         mode: ``offline`` (no account, `wandb sync` later) or ``online``.
         group: Runs of one experiment; the run's name where it is None.
         entity: W&B entity, or None for the account's own.
-        tags: Tags of every run.
+        tags: Tags of every run, beside its arm, data set and classifier.
+        log_images: Send pictures, which may show real images.
+        log_model: Send the classifiers' best weights. Calibrators are never sent: they hold real
+            images.
+        timeout: Seconds to wait for the server when a run begins, and again when it ends.
     """
 
     def __init__(
@@ -76,141 +39,37 @@ class WandbTracker:
         mode: str = "offline",
         group: str | None = None,
         entity: str | None = None,
-        tags: tuple[str, ...] | list[str] = (),
+        tags: Sequence[str] = (),
+        log_images: bool = False,
+        log_model: bool = False,
+        timeout: float = 30.0,
     ) -> None:
         if mode not in MODES:
             raise ConfigError(f"logger.mode={mode}: expected one of {', '.join(MODES)}")
-        self.project, self.mode, self.group = project, mode, group
-        self.entity, self.tags = entity, list(tags)
+        if timeout <= 0:
+            raise ConfigError(f"logger.timeout={timeout}: expected a positive number of seconds")
+        super().__init__(group=group, tags=tags, log_images=log_images, log_model=log_model)
+        self.project, self.mode, self.entity, self.timeout = project, mode, entity, timeout
 
-    @contextmanager
-    def run(
-        self, name: str, *, group: str, cell_id: str, config: Mapping[str, Any], directory: Path
-    ) -> Iterator["TrackedRun"]:
-        """One W&B run, finished at the end (two in one process would write into one another)."""
-        group = self.group or group
-        logger: _GuardedWandbLogger | None = None
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            logger = _GuardedWandbLogger(
-                project=self.project,
-                name=name,
-                group=group,
-                id=f"{group}-{cell_id}",  # a resumed cell goes on in its own run
-                resume="allow",
-                entity=self.entity,
-                tags=self.tags,
-                save_dir=str(directory),
-                offline=self.mode == "offline",
-                job_type="cell",
-                config=without_paths(dict(config)),
-                settings=_quiet_settings(),
-            )
-            _ = logger.experiment  # starts the run here, where a failure can be caught
-        except Exception as error:
-            log.warning("W&B is off for this cell (%s); the local log is complete", error)
-            logger = None
-        exit_code = 1
-        try:
-            yield TrackedRun(logger)
-            exit_code = 0
-        finally:
-            if logger is not None:
-                _finish(exit_code)
+    def _start(self, info: RunInfo) -> WandbRun:
+        if self.mode == "online" and SERVICE not in UNREACHABLE:
+            try:
+                return self._open(info, "online")
+            except Exception as error:
+                UNREACHABLE.add(SERVICE)
+                line = " ".join(str(error).split())[:200]
+                log.warning(
+                    "W&B cannot be reached (%s): this run and all later ones are kept OFFLINE;"
+                    " send them later with `wandb sync` of the folders wandb/offline-run-*",
+                    line,
+                )
+        if self.mode == "online":
+            # W&B holds the id of the run that failed to open for as long as the process lives.
+            info = replace(info, id=f"{info.id}-offline")
+        return self._open(info, "offline")
 
-
-class _GuardedWandbLogger(WandbLogger):
-    """A WandbLogger whose failures are reported once and stop nothing."""
-
-    _broken = False
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        if self._broken:
-            return
-        try:
-            super().log_metrics(metrics, step)
-        except Exception as error:
-            self._broken = True
-            log.warning("W&B takes no more metrics (%s); the local log is complete", error)
-
-    def log_hyperparams(self, params: Any) -> None:
-        """Those of a model, without paths."""
-        super().log_hyperparams(without_paths(dict(getattr(params, "__dict__", params))))
-
-    def log_image(
-        self, key: str, images: list[Any], step: int | None = None, **kwargs: Any
-    ) -> None:
-        if self._broken:
-            return
-        try:
-            super().log_image(key, images, step, **kwargs)
-        except Exception as error:
-            self._broken = True
-            log.warning("W&B takes no more images (%s); the local files are complete", error)
-
-
-class TrackedRun:
-    """A W&B run, or nothing where there is none."""
-
-    def __init__(self, logger: WandbLogger | None = None) -> None:
-        self._logger = logger
-
-    @property
-    def loggers(self) -> list[Logger]:
-        """For Lightning."""
-        return [] if self._logger is None else [self._logger]
-
-    def summary(self, values: Mapping[str, float]) -> None:
-        """Write final numbers into the run's summary."""
-        if self._logger is None:
-            return
-        try:
-            self._logger.experiment.summary.update(dict(values))
-        except Exception as error:
-            log.warning("W&B took no summary (%s); the local files have it", error)
-
-    def pictures(self, files: Mapping[str, Path]) -> None:
-        """Add PNG files to the run, by key."""
-        if self._logger is None:
-            return
-        for key, file in files.items():
-            self._logger.log_image(key, [str(file)])
-
-
-class NoTracker:
-    """Local files only."""
-
-    @contextmanager
-    def run(self, name: str, **_: Any) -> Iterator[TrackedRun]:  # noqa: ARG002
-        """Nothing to open."""
-        yield TrackedRun()
-
-
-def _quiet_settings() -> Any:
-    """No console text; nothing about the machine, its user, its files or the command line."""
-    import wandb
-
-    return wandb.Settings(
-        silent=True,
-        console="off",
-        init_timeout=30,
-        disable_git=True,
-        disable_code=True,
-        disable_job_creation=True,
-        x_disable_meta=True,
-        x_disable_machine_info=True,
-        x_disable_stats=True,
-        x_save_requirements=False,
-        host="",
-        program="frerec",
-        program_relpath="frerec",
-    )
-
-
-def _finish(exit_code: int) -> None:
-    import wandb
-
-    try:
-        wandb.finish(exit_code=exit_code)
-    except Exception as error:
-        log.warning("W&B did not close cleanly (%s); the local files are complete", error)
+    def _open(self, info: RunInfo, mode: Literal["online", "offline"]) -> WandbRun:
+        run: Any = start_run(
+            info, mode=mode, project=self.project, entity=self.entity, timeout=self.timeout
+        )
+        return WandbRun(run, log_images=self.log_images, log_model=self.log_model)

@@ -4,18 +4,31 @@ import logging
 from collections.abc import Sequence
 
 from filelock import FileLock
+from omegaconf import OmegaConf
 
+from frerec.benchmark.plan import compose_base
 from frerec.benchmark.runner import run_benchmark
+from frerec.config import instantiate
 from frerec.report import write_report
+from frerec.tracking import NoTracker
+from frerec.tracking.report import track_report
 
 log = logging.getLogger(__name__)
 
 
 def run(config_name: str, overrides: Sequence[str]) -> int:
-    """Run the comparison and print its table; exit status 1 where a cell failed."""
+    """Run the comparison and print its table; exit status 1 where a cell failed.
+
+    ``from=CELL/config.yaml name=NEW`` runs one saved cell again.
+    """
     run_dir, failed = run_benchmark(config_name, overrides)
     with FileLock(run_dir / "report.lock"):
         page = write_report(run_dir)
+    base = compose_base(config_name, overrides)
+    tracker = instantiate(base.logger)
+    if not isinstance(tracker, NoTracker):
+        settings = OmegaConf.to_container(base, resolve=True)
+        track_report(tracker, page.parent, group=str(base.name), config=settings)
     print((page.parent / "table.md").read_text())
     print(f"Report: {page}")
     if failed:

@@ -61,6 +61,7 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
             cell_id=key,
             config={"config": OmegaConf.to_container(config, resolve=True)},
             directory=Path(config.paths.runs) / "generate" / key,
+            job_type="generator",
         ) as tracked,
     ):
         stages.loggers = tracked.loggers

@@ -1,11 +1,10 @@
-"""What is sent to W&B names no file of this machine and shows no real image."""
+"""What a tracker is sent names no file of this machine."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from frerec.tracking.wandb import TrackedRun, _GuardedWandbLogger, without_paths
+from frerec.tracking.private import public_axes, public_command, without_paths
 
 
 @pytest.mark.parametrize(
@@ -35,36 +34,22 @@ def test_keys_that_hold_places_and_commands_are_left_out():
         "cwd": "here", "checkpoint": "trained", "timeout": 3,
     }  # fmt: skip
     config = {"generator": generator, "features": {"weights": "mine.pt", "name": "x"}, "out": "o"}
-    config["folder"] = Path("relative")
+    config["place"] = Path("relative")
     assert without_paths(config) == {
         "generator": {"name": "command", "timeout": 3},
         "features": {"name": "x"},
-        "folder": "(path)",
+        "place": "(path)",
     }
 
 
-class Receiver:
-    """Stands where W&B is, and keeps what it gets."""
-
-    def __init__(self):
-        self.images = {}
-
-    def log_image(self, key, images, **_):  # noqa: D102
-        self.images[key] = images
+def test_the_axes_of_a_cell_are_all_named_and_places_are_not():
+    axes = {"arm": "gda", "samples.path": "mine", "samples.ratio": 2, "extra": "/home/me"}
+    assert public_axes(axes) == {
+        "arm": "gda", "samples.path": "(path)", "samples.ratio": 2, "extra": "(path)",
+    }  # fmt: skip
 
 
-def test_pictures_are_sent_by_key_and_without_wandb_nothing_happens(tmp_path):
-    receiver = Receiver()
-    TrackedRun(receiver).pictures({"signature": tmp_path / "s.png"})
-    assert receiver.images == {"signature": [str(tmp_path / "s.png")]}
-    TrackedRun(None).pictures({"signature": tmp_path / "s.png"})
-
-
-@pytest.mark.parametrize("params", [{"root": "x", "width": 3}, SimpleNamespace(root="x", width=3)])
-def test_a_models_hyperparameters_are_sent_without_places(monkeypatch, params):
-    sent = []
-    monkeypatch.setattr(
-        "pytorch_lightning.loggers.WandbLogger.log_hyperparams", lambda _, p: sent.append(p)
-    )
-    _GuardedWandbLogger.__new__(_GuardedWandbLogger).log_hyperparams(params)
-    assert sent == [{"width": 3}]
+def test_a_command_line_says_dir_where_a_path_stood():
+    overrides = ["data.root=/home/me", "name=x", "samples.path=a\\b"]
+    command = public_command("benchmark", overrides)
+    assert command == "frerec benchmark data.root=DIR name=x samples.path=DIR"

@@ -1,0 +1,148 @@
+"""A cell's saved configuration, read back to run exactly that cell again: ``from=FILE``."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from frerec.benchmark.cell_record import CELL_BLOCK, FORMAT
+from frerec.config import compose_config, config_directory, first_line
+from frerec.errors import ConfigError
+
+FROM = "from"
+# What may differ from the saved cell, because no result depends on it.
+FREE = ("name", "paths", "trainer", "logger", "data.root")
+# Parts that shape no result; a key that a newer frerec added to them takes its default.
+_SETTINGS = ("paths", "trainer", "showcase", "executor")
+
+
+def read_saved_cell(
+    config_name: str, overrides: Sequence[str]
+) -> tuple[DictConfig, dict[str, Any], str]:
+    """The saved configuration with the overrides that it allows.
+
+    Args:
+        config_name: Of the benchmark's configuration, whose keys the file may have.
+        overrides: ``from=FILE``, ``name=NEW``, and any of `FREE`.
+
+    Returns:
+        The configuration, its values of the grid's axes, and the id that the cell had.
+
+    Raises:
+        ConfigError: For another override, and for a file that is no cell's configuration, is of
+            another format, or has a key that there is not.
+    """
+    allowed = [o for o in overrides if _key(o) != FROM]
+    for override in allowed:
+        if not any(_key(override) == key or _key(override).startswith(f"{key}.") for key in FREE):
+            raise ConfigError(
+                f"{override}: a saved cell is run as it was; beside from= give only"
+                f" {', '.join(FREE)}"
+            )
+    if not any(_key(o) == "name" for o in allowed):
+        raise ConfigError("name is missing: give name=..., the run that gets the repeated cell")
+    file = Path(next(o.partition("=")[2] for o in overrides if _key(o) == FROM))
+    content, about = _read(file)
+    composed = [o for o in allowed if _key(o) != "data.root"]
+    fresh: Any = OmegaConf.to_container(compose_config(config_name, composed), resolve=False)
+    _check_keys(content, fresh, file)
+    config = _with_defaults(content, fresh)
+    for key, reference in about["links"].items():
+        OmegaConf.update(config, key, reference, force_add=True)
+    former = Path(config.paths.runs, str(config.name))
+    _override(config, fresh, allowed)
+    if Path(config.paths.runs, str(config.name)).resolve() == former.resolve():
+        raise ConfigError(f"name={config.name}: is the saved cell's own run; give another name")
+    return config, dict(about["values"]), str(about["id"])
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration in a file, and its block about the cell."""
+    if not file.is_file():
+        raise ConfigError(f"from={file}: no such file; give runs/NAME/cells/ID/config.yaml")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"from={file}: not readable as YAML ({first_line(error)})") from error
+    about = content.pop(CELL_BLOCK, None) if isinstance(content, dict) else None
+    kinds = {"id": str, "format": int, "values": dict, "links": dict}
+    if not isinstance(about, dict) or not all(
+        isinstance(about.get(k), t) for k, t in kinds.items()
+    ):
+        raise ConfigError(
+            f"from={file}: not the configuration of a cell of this frerec or a newer one (it has no"
+            f" block {CELL_BLOCK}); give runs/NAME/cells/ID/config.yaml"
+        )
+    if about["format"] != FORMAT:
+        age = "a newer" if about["format"] > FORMAT else "an older"
+        raise ConfigError(
+            f"from={file}: format {about['format']} of {age} frerec ({about.get('frerec')}), this"
+            f" one makes format {FORMAT} and other results; install that version to repeat it"
+        )
+    return content, about
+
+
+def _check_keys(content: dict[str, Any], fresh: dict[str, Any], file: Path) -> None:
+    """Refuse a key that no configuration has, at the top or inside of a config group."""
+    for key, node in content.items():
+        if key not in fresh:
+            raise ConfigError(f"from={file}: {key}: no such key{_nearest(str(key), fresh)}")
+        folder = config_directory() / str(key)
+        if not folder.is_dir() or not isinstance(node, dict):
+            continue
+        known = _keys_of_group(folder)
+        for inner in node:
+            if inner not in known:
+                near = _nearest(str(inner), known)
+                raise ConfigError(f"from={file}: {key}.{inner}: no such key{near}")
+
+
+def _keys_of_group(folder: Path) -> set[str]:
+    """The keys that any option of a group has."""
+    known: set[str] = set()
+    for option in folder.rglob("*.yaml"):
+        known |= set(yaml.safe_load(option.read_text(encoding="utf-8")) or {})
+    return known - {"defaults"}
+
+
+def _nearest(key: str, known: Any) -> str:
+    close = difflib.get_close_matches(key, [str(k) for k in known], n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _with_defaults(content: dict[str, Any], fresh: dict[str, Any]) -> DictConfig:
+    """The saved values; of settings that shape no result also the keys that are new since."""
+    whole = {key: content.get(key, default) for key, default in fresh.items()}
+    for part in _SETTINGS:
+        if isinstance(fresh.get(part), dict) and isinstance(content.get(part), dict):
+            whole[part] = {**fresh[part], **content[part]}
+    config = OmegaConf.create(whole)
+    assert isinstance(config, DictConfig)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def _override(config: DictConfig, fresh: dict[str, Any], allowed: Sequence[str]) -> None:
+    for override in allowed:
+        key, _, value = override.partition("=")
+        key = _key(override)
+        try:
+            if key == "data.root":
+                if "root" not in config.data:
+                    raise ConfigError("data.root: the saved cell's data have no folder")
+                config.data.root = value
+            elif key.startswith("logger"):
+                config.logger = fresh["logger"]  # an option of the group brings all its keys
+            else:
+                chosen = OmegaConf.select(OmegaConf.create(fresh), key)
+                OmegaConf.update(config, key, chosen)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{override}: {first_line(error)}") from error
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
