@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, ModuleType
 
 from frerec import __version__
 from frerec.errors import ConfigError, FrerecError
@@ -20,12 +20,13 @@ TERMINATED = 128 + signal.SIGTERM
 
 @dataclass(frozen=True)
 class Verb:
-    """A subcommand: its module in ``frerec.verbs``, its config, and one line of help."""
+    """A subcommand: its module in ``frerec.verbs``, its config, one line of help, its examples."""
 
     module: str
     config: str
     summary: str
     example: str
+    further: tuple[str, ...] = ()
     positional: str | None = None
     overrides: tuple[str, ...] = ()
 
@@ -43,6 +44,7 @@ VERBS: dict[str, Verb] = {
         "benchmark",
         "plan, run and report a comparison of arms; run it again to resume",
         "frerec benchmark experiment=cardiomegaly data.root=DIR",
+        further=("frerec benchmark from=runs/NAME/cells/ID/config.yaml name=again",),
     ),
     "prepare": Verb(
         "prepare",
@@ -74,11 +76,18 @@ VERBS: dict[str, Verb] = {
         "spectra of real against synthetic images, before and after a model: one page",
         "frerec diagnose real=REAL synthetic=SYNTHETIC model=MODEL out=OUT",
     ),
+    "sweep": Verb(
+        "sweep",
+        "sweep",
+        "search over settings by validation AUC; run it again to resume, or beside to share",
+        "frerec sweep sweep=shr data=folder data.root=REAL data.image_size=64 trials=20",
+    ),
     "report": Verb(
         "report",
         "report",
         "tables and figures of a run beside the paper's numbers",
         "frerec report runs/NAME",
+        further=("frerec report runs/A runs/B output=OUT",),
         positional="run",
     ),
 }
@@ -96,11 +105,12 @@ def help_text() -> str:
         *(f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()),
         "",
         "examples:",
-        *(f"  {verb.example}" for verb in VERBS.values()),
+        *(f"  {line}" for verb in VERBS.values() for line in (verb.example, *verb.further)),
         "",
         "options:",
         "  frerec VERB --help   the verb's example and its keys with their values",
         "  frerec VERB --cfg    the composed configuration as YAML, nothing is run",
+        "  frerec VERB -m       every combination of values given as a,b or range(0,5)",
         "  frerec --version     the version",
         "",
         "key=value are Hydra overrides: a value is an option of a config group",
@@ -163,12 +173,13 @@ def _run(verb: Verb, rest: Sequence[str]) -> int:
 
     show_help = any(flag in rest for flag in ("-h", "--help"))
     show_config = "--cfg" in rest
+    multirun = any(flag in rest for flag in ("-m", "--multirun"))
     overrides = list(verb.overrides)
     for argument in rest:
-        if argument in ("-h", "--help", "--cfg"):
+        if argument in ("-h", "--help", "--cfg", "-m", "--multirun"):
             continue
         if argument.startswith("-"):
-            return _fail(f"no option {argument}; options of a verb are --help and --cfg")
+            return _fail(f"no option {argument}; options of a verb are --help, --cfg and -m")
         if verb.positional and "=" not in argument:
             argument = f"{verb.positional}={argument}"
         overrides.append(argument)
@@ -176,17 +187,36 @@ def _run(verb: Verb, rest: Sequence[str]) -> int:
         from omegaconf import OmegaConf
 
         if show_help:
-            print(f"{verb.summary}\n\n  {verb.example}\n\nkeys and their values:\n")
+            examples = "\n  ".join((verb.example, *verb.further))
+            print(f"{verb.summary}\n\n  {examples}\n\nkeys and their values:\n")
+        if multirun or verb.module == "sweep":  # one configuration has no place for several values
+            from frerec.sweep.grammar import is_sweep
+
+            overrides = [override for override in overrides if not is_sweep(override)]
         print(OmegaConf.to_yaml(compose_config(verb.config, overrides)), end="")
         return 0
     from omegaconf.errors import OmegaConfBaseException
 
     module = importlib.import_module(f"frerec.verbs.{verb.module}")
     try:
+        if multirun:
+            return _multirun(verb, module, overrides)
         status: int = module.run(verb.config, overrides)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}" if key else str(error)) from error
+    return status
+
+
+def _multirun(verb: Verb, module: ModuleType, overrides: Sequence[str]) -> int:
+    """Hydra's grid: axes of one comparison, or one job a combination."""
+    from frerec.sweep.multirun import as_axes, run_jobs
+
+    if verb.module == "sweep":
+        raise ConfigError("-m: a sweep searches by itself; leave -m out")
+    if verb.module != "benchmark":
+        return run_jobs(module.run, verb.config, overrides)
+    status: int = module.run(verb.config, as_axes(verb.config, overrides))
     return status
 
 

@@ -1,0 +1,1 @@
+"""Hyperparameter search over the benchmark: Optuna, asked and told, over Hydra overrides."""

@@ -1,0 +1,193 @@
+"""A sweep from its command line to its files: plan, check, then one trial after the other."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from optuna.trial import Trial, TrialState
+
+from frerec.benchmark.cell import Cell
+from frerec.config import compose_config, plain
+from frerec.errors import ConfigError, DataError
+from frerec.sweep.agent import Agent
+from frerec.sweep.grammar import is_sweep, key_of
+from frerec.sweep.records import write_best, write_index, write_trials
+from frerec.sweep.settings import read_settings, record_of
+from frerec.sweep.space import Parameter, parse_space, split_overrides
+from frerec.sweep.study import SharedStudy
+from frerec.sweep.trial import Bench, Outcome, Runner, plan_cells, run_trial, validation_hash
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call did: the run's folder, its trials by state, and the best one of the study."""
+
+    run_dir: Path
+    ran: int
+    failed: int
+    best: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep: nothing was written yet.
+
+    Attributes:
+        bench: what trials have in common.
+        record: all that shapes a trial's value.
+        cell: one of the first combination.
+        values: of the single trial that was asked for, by key.
+        overrides: of the command line.
+    """
+
+    bench: Bench
+    record: dict[str, Any]
+    cell: Cell
+    values: dict[str, Any]
+    overrides: tuple[str, ...]
+
+
+def run_sweep(config_name: str, overrides: Sequence[str], runner: Runner | None = None) -> Result:
+    """Run the trials that the study still lacks, and write its records after each.
+
+    Args:
+        config_name: `sweep`.
+        overrides: of the command line.
+        runner: runs one trial; the real one if None.
+
+    Raises:
+        ConfigError, DataError: For whatever can be known before the first trial, and where the
+            storage is lost.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    plan = plan_sweep(config_name, overrides)
+    try:
+        return _search(plan, runner or run_trial)
+    except SQLAlchemyError as error:
+        text = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+        raise DataError(
+            f"storage: the study cannot be reached ({text}); run the same command again to go on"
+        ) from error
+
+
+def plan_sweep(config_name: str, overrides: Sequence[str]) -> Plan:
+    """Read and check everything that can be known before the first trial.
+
+    Raises:
+        ConfigError, DataError: One line that names the key or the file.
+    """
+    # `space={...}` may bring keys that the configuration does not have yet.
+    overrides = [f"++{o}" if o.startswith("space={") else o for o in overrides]
+    config = compose_config(config_name, [o for o in overrides if not is_sweep(o)])
+    if any(key_of(o) == "seed" for o in overrides):
+        raise ConfigError("seed: a trial averages over several; give seeds=[0,1]")
+    if config.get("from") is not None:
+        raise ConfigError("from: one saved cell has nothing to search; leave it out")
+    kept, entries, own = split_overrides(overrides, plain(config.space), trial=config.trial)
+    space = parse_space(entries)
+    settings = read_settings(config, space)
+    values = _values_of(space, own) if settings.single else {}
+    progress = bool(config.trainer.progress) and sys.stderr.isatty()
+    run_dir = Path(config.paths.runs) / settings.name
+    bench = Bench(settings, config_name, tuple(kept), run_dir, "", progress)
+    _check_ends(bench, space)
+    first = [p.override(values.get(p.key, p.ends()[0])) for p in space]
+    cells = plan_cells(bench, first)
+    data = cells[0].stages.data
+    bench = replace(bench, validation=validation_hash(data))
+    facts = {"validation images": bench.validation}
+    if not any(p.key.split(".")[0] == "data" for p in space):
+        facts["data"] = data.fingerprint
+    record = record_of(settings, cells[0].config, facts)
+    return Plan(bench, record, cells[0], values, tuple(overrides))
+
+
+def _search(plan: Plan, runner: Runner) -> Result:
+    bench, settings = plan.bench, plan.bench.settings
+    run_dir = bench.run_dir
+    (run_dir / "sweep").mkdir(parents=True, exist_ok=True)
+    study = SharedStudy(settings, plan.record, run_dir / "sweep")
+    write_index(run_dir, settings, plan.cell, plan.overrides, study.shared.shown)
+    agent = Agent.of_environment() if settings.single else None
+    if agent is not None:
+        bench = replace(bench, tracked=False)  # the agent's run is the one of this process
+    ran = failed = in_a_row = 0
+    while True:
+        trial = _next(study, plan, ran)
+        if trial is None:
+            break
+        log.info("trial %d of %d: %s", trial.number, settings.trials, _shown(trial, bench))
+        outcome = runner(trial, bench)
+        study.finish(trial, outcome.value, outcome.state)
+        _say(trial, outcome, settings.objective)
+        if agent is not None:
+            agent.report(settings.objective, outcome.value, trial)
+        write_trials(run_dir, settings, study.trials())
+        ran += 1
+        failed += outcome.state == TrialState.FAIL
+        in_a_row = in_a_row + 1 if outcome.state == TrialState.FAIL else 0
+        if in_a_row >= settings.failures:
+            log.error("%d trials failed in a row; the search stops (failures=)", in_a_row)
+            break
+    trials = study.trials()
+    write_trials(run_dir, settings, trials)
+    axes = plan.cell.config
+    common = [*bench.overrides, *_axes(bench, axes)]
+    best = write_best(run_dir, settings, trials, common)
+    text = "" if best is None else f"trial {best.number}, {settings.objective} {best.value:.4f}"
+    return Result(run_dir, ran, failed, text)
+
+
+def _next(study: SharedStudy, plan: Plan, ran: int) -> Trial | None:
+    if not plan.bench.settings.single:
+        return study.next_trial()
+    return study.given_trial(plan.values) if ran == 0 else None
+
+
+def _axes(bench: Bench, config: DictConfig) -> list[str]:
+    """Overrides of the grid's axes that stand nowhere else: the sweep's file may set them."""
+    given = {key_of(o) for o in bench.overrides} | {p.key for p in bench.settings.space}
+    return [
+        f"{axis}={value}"
+        for axis, value in bench_axes(bench, config).items()
+        if axis not in given and axis != "seed"
+    ]
+
+
+def bench_axes(bench: Bench, config: DictConfig) -> dict[str, Any]:  # noqa: ARG001
+    """Axis -> value of the grid of a trial."""
+    composed = compose_config(bench.config_name, list(bench.overrides))
+    return {axis: values[0] for axis, values in plain(composed.grid).items()}
+
+
+def _check_ends(bench: Bench, space: Sequence[Parameter]) -> None:
+    """Compose with every value of a choice and both ends of the rest, one key at a time."""
+    first = {p.key: p.override(p.ends()[0]) for p in space}
+    for parameter in space:
+        for value in parameter.ends():
+            chosen = {**first, parameter.key: parameter.override(value)}
+            compose_config(bench.config_name, [*bench.overrides, *chosen.values()])
+
+
+def _values_of(space: Sequence[Parameter], own: dict[str, str]) -> dict[str, Any]:
+    missing = [p.key for p in space if p.key not in own]
+    if missing:
+        raise ConfigError(f"{missing[0]} is missing: trial=true takes a value for every key")
+    return {p.key: p.value_of(own[p.key]) for p in space}
+
+
+def _shown(trial: Trial, bench: Bench) -> str:
+    return " ".join(p.override(trial.params[p.key]) for p in bench.settings.space)
+
+
+def _say(trial: Trial, outcome: Outcome, objective: str) -> None:
+    if outcome.value is not None:
+        word = "given up early, " if outcome.state == TrialState.PRUNED else ""
+        log.info("trial %d: %s%s %.4f", trial.number, word, objective, outcome.value)

@@ -1,0 +1,157 @@
+"""``frerec sweep`` through the command line: SIGKILL and resume, refusals, failures, W&B."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from optuna.trial import Trial, TrialState
+
+from frerec.benchmark.cell import make_cell
+from frerec.benchmark.plan import expand
+from frerec.benchmark.stages import Stages
+from frerec.cli import main
+from frerec.sweep import runner
+from frerec.sweep.trial import Bench, Outcome
+
+SPACE = "classifier.lr=tag(log,interval(1e-4,1e-2))"
+SMALL = [
+    "arm=raw", "data=phantom_chest_xray", "data.count=40", "data.size=32", "classifier.steps=2",
+    "classifier.eval_every=2", "classifier.warmup_steps=0", "classifier.batch_size=4",
+    "trainer.accelerator=cpu", "trainer.progress=false", "seeds=[0]", "trials=3",
+]  # fmt: skip
+
+
+def arguments(root: Path, *more: str) -> list[str]:
+    paths = [f"paths.runs={root / 'runs'}", f"paths.store={root / 'store'}"]
+    return ["sweep", SPACE, *SMALL, *paths, *more]
+
+
+def trials(root: Path) -> list[dict[str, object]]:
+    content = json.loads((root / "runs" / "sweep" / "sweep" / "trials.json").read_text())
+    return list(content["trials"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished sweep of three trials, killed once in the middle of its second one."""
+    root = tmp_path_factory.mktemp("sweep")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "frerec", *arguments(root)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    cells = root / "runs" / "sweep" / "cells"
+    while process.poll() is None and len(list(cells.glob("*/status.json"))) < 2:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
+    kept = {path: path.stat().st_mtime_ns for path in cells.glob("*/metrics.json")}
+    assert main(arguments(root)) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "a finished cell was redone"
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sweep")
+def test_killed_and_resumed_it_has_its_trials_by_number_and_no_other(finished: Path) -> None:
+    found = trials(finished)
+    assert [t["number"] for t in found] == [0, 1, 2]
+    assert {t["state"] for t in found} == {"complete"}
+    assert len(list((finished / "runs" / "sweep" / "cells").iterdir())) == 3
+    for trial in found:
+        (cell,) = trial["cells"]  # type: ignore[misc]
+        metrics = finished / "runs" / "sweep" / "cells" / cell / "metrics.json"
+        assert trial["value"] == json.loads(metrics.read_text())["val"]["auc"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sweep")
+def test_the_records_name_no_test_metric_and_no_place(finished: Path) -> None:
+    folder = finished / "runs" / "sweep"
+    names = {"index.html", "trials.csv", "trials.json", "best.yaml", "importances.json"}
+    assert names <= {path.name for path in (folder / "sweep").iterdir()}
+    for trial in trials(finished):
+        assert not [key for key in (*trial, *trial["val"]) if "test" in key]  # type: ignore[misc]
+    assert b"test/" not in (folder / "sweep" / "study.db").read_bytes()
+    for file in (folder / "sweep.json", folder / "sweep" / "index.html"):
+        assert str(finished) not in file.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sweep")
+def test_the_best_overrides_are_the_best_trials_cells_of_a_benchmark(finished: Path) -> None:
+    best = yaml.safe_load((finished / "runs" / "sweep" / "sweep" / "best.yaml").read_text())
+    _, planned = expand("benchmark", best["overrides"])
+    ids = [make_cell(item, Stages(item.config)).id for item in planned]
+    assert ids == trials(finished)[best["trial"]]["cells"]
+    assert best["value"] == max(t["value"] for t in trials(finished))  # type: ignore[type-var]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sweep")
+def test_changed_settings_are_refused_and_a_larger_total_goes_on(
+    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(arguments(finished, "classifier.weight_decay=0.5")) == 2
+    assert "classifier.weight_decay was 0.0001, is 0.5" in capsys.readouterr().err
+
+    ran: list[int] = []
+
+    def fails(trial: Trial, _: Bench) -> Outcome:
+        ran.append(trial.number)
+        trial.set_user_attr("error", "out of memory")
+        return Outcome(TrialState.FAIL, reason="out of memory")
+
+    monkeypatch.setattr(runner, "run_trial", fails)
+    assert main(arguments(finished, "trials=9", "failures=2")) == 1
+    assert ran == [3, 4], "it goes on after the last number, and stops after two failures"
+    assert trials(finished)[3]["error"] == "out of memory"
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["objective=test/auc"], "test images take no part"),
+        (["objective=val/auk"], "expected one of val/auc"),
+        (["objective=val/brier"], "direction=maximize: expected minimize"),
+        (["classifier.lrr=interval(0,1)"], "did you mean classifier.lr"),
+        (["classifier=choice(resnet10t,resnet11)"], "available: "),
+        (["sampler=grid"], "has no end of values"),
+        (["sampler=best"], "expected one of tpe"),
+        (["seed=3"], "give seeds="),
+        (["seeds=[0,0]"], "different whole numbers"),
+        (["trials=0"], "at least 1"),
+        (["storage=mysql://x"], "expected null, sqlite:///FILE"),
+        (["trial=true"], "classifier.lr is missing"),
+        (["sweep=nothing"], "no such option; available: classifier, rhm, shr"),
+        (["name=a/b"], "without slashes"),
+    ],
+)
+def test_a_mistake_is_found_before_the_first_trial(
+    more: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(tmp_path, *more)) == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sweep")
+def test_wandbs_agent_runs_one_trial_and_gets_its_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in (("SWEEP_ID", "abc"), ("RUN_ID", "r1"), ("MODE", "offline")):
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    given = ["trial=true", "classifier.lr=0.002"]  # ${args_no_hyphens}
+    assert main(arguments(tmp_path, *given)) == 0
+    (trial,) = trials(tmp_path)
+    assert trial["params"] == {"classifier.lr": 0.002}
+    (file,) = tmp_path.rglob("*.wandb")
+    assert b"val/auc" in file.read_bytes()
+    assert b"test/" not in file.read_bytes()
