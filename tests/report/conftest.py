@@ -1,19 +1,39 @@
 """A small run directory, made by code: what `frerec benchmark` would have left."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-METRICS = ("auc", "accuracy", "f1", "sensitivity", "specificity", "brier")
-OFFSETS = {"raw": 0.0, "gda": -0.012, "frerec": 0.03, "raw_frerec": 0.008}
+from frerec.evaluation.predictions import Predictions, write_predictions
+
+OFFSETS = {"raw": 0.0, "gda": -0.15, "frerec": 0.35, "raw_frerec": 0.1}
+IMAGES = 120  # of the test and of the validation split; two of a patient
+
+
+def predictions_of(
+    arm: str, classifier: str, seed: int, split: str = "test", classes: int = 2
+) -> Predictions:
+    """Binormal scores: an arm's offset, an image's own difficulty, and noise of the seed."""
+    images = np.random.default_rng([classes, len(split)])
+    labels = np.arange(IMAGES) // 2 % classes
+    difficulty = images.normal(0, 1, (IMAGES, classes))
+    key = [ord(letter) for letter in arm + classifier + split] + [seed]
+    noise = np.random.default_rng(key).normal(0, 0.4, (IMAGES, classes))
+    logits = (0.65 + OFFSETS.get(arm, 0.0)) * np.eye(classes)[labels] + difficulty + noise
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    names = np.array([f"{split}/{i:03d}.png" for i in range(IMAGES)], dtype=object)
+    patients = np.array([f"{split}-patient-{i // 2:03d}" for i in range(IMAGES)], dtype=object)
+    return Predictions(names, patients, labels.astype(np.int64), p)
 
 
 def auc_of(arm: str, classifier: str, seed: int) -> float:
-    """The AUC that the made-up cell has: an arm's offset plus noise of its own."""
-    key = [ord(letter) for letter in arm + classifier] + [seed]
-    return 0.74 + OFFSETS.get(arm, 0.0) + float(np.random.default_rng(key).normal(0, 0.008))
+    """The test AUC of the made-up cell."""
+    made = predictions_of(arm, classifier, seed)
+    return float(roc_auc_score(made.labels, made.probabilities[:, 1]))
 
 
 def chest(rng: np.random.Generator, size: int, large: bool) -> np.ndarray:
@@ -90,16 +110,20 @@ def make_run(
         (folder / "status.json").write_text(json.dumps(status))
         if state != "finished":
             continue
-        auc = auc_of(axes["arm"], axes["classifier"], axes["seed"])
-        values = {"auc": auc, "accuracy": auc - 0.06, "f1": auc - 0.07,
-                  "sensitivity": auc - 0.1, "specificity": auc - 0.02,
-                  "brier": 0.9 - auc}  # fmt: skip
+        made = {
+            split: predictions_of(
+                axes["arm"], axes["classifier"], axes["seed"], split, len(classes)
+            )
+            for split in ("val", "test")
+        }
+        write_predictions(folder / "predictions.parquet", made)
         count = (steps or {}).get(axes["arm"], 1500)
         training = {"steps": count, "images_seen": count * 32,
                     "best_step": int(rng.integers(5, 15)) * 100, "train_real": 1200,
                     "train_synthetic": 0 if "raw" in axes["arm"] else 1200,
                     "seconds": status["seconds"]}  # fmt: skip
-        metrics = {"axes": axes, "test": values, "val": values, "training": training}
+        metrics = {"axes": axes, "training": training}
+        metrics |= {split: part.metrics() for split, part in made.items()}
         (folder / "metrics.json").write_text(json.dumps(metrics))
     counts = {split: dict.fromkeys(classes, n) for split, n in
               (("train", 600), ("val", 150), ("test", 300), ("synthetic", 600))}  # fmt: skip
@@ -134,13 +158,16 @@ def _make_showcase(folder: Path, size: int, count: int = 12) -> None:
         "synthetic": np.stack([_blur(image, 0.08) for image in clean]),
         "synthetic_shr": np.clip(clean + rng.normal(0, 6, clean.shape), 0, 255).astype(np.uint8),
         "synthetic_frerec": np.stack([_blur(image, 0.8) for image in clean]),
+        "real_frerec": np.stack([_blur(image, 0.9) for image in real]),
     }
     np.savez(folder / "images.npz", real_labels=labels, synthetic_labels=labels, **images)
     spectra = {}
-    sets = images | {"real_frerec": np.stack([_blur(image, 0.9) for image in real])}
-    for name, stack in sets.items():
+    for name, stack in images.items():
         spectra["rho"], spectra[f"{name}_mean"], spectra[f"{name}_std"] = _spectrum(stack)
+        power = np.abs(np.fft.fft2(stack[:, 0] / 255.0, norm="ortho")) ** 2
+        spectra[f"{name}_plane"] = np.fft.fftshift(np.log(power + 1e-12).mean(0))
     np.savez(folder / "spectra.npz", **spectra)
+    np.savez(folder / "embedding.npz", **_embedding(rng))
     quality = {"kid_features": "ResNet-50 (ImageNet), global pool"}
     fidelity = {
         "real_shr": {"psnr": 26.31, "ssim": 0.931, "images": 300,
@@ -163,8 +190,50 @@ def _make_showcase(folder: Path, size: int, count: int = 12) -> None:
         },
         "fidelity": fidelity,
         "quality": [{"samples": "vae generator.beta=0.5", "quality": _quality_of_samples()}],
+        "arm_fidelity": [
+            _fidelity_entry("shr", 25.4, 0.81),
+            _fidelity_entry("frerec", 33.14, 0.951),
+        ],
+        "inference": [
+            _time_entry("shr", ["shr"], "", 3.25),
+            _time_entry("frerec", ["shr", "rhm"], "FET-Restormer lite", 61.5),
+            _time_entry("radial", [], "", 0.42),
+        ],
+        "embedding": {
+            "before": {"overlap": 0.965, "overlap_calibrated": 0.71, "images": 60, "split": "val",
+                       "classifier": "resnet50", "arm": "raw", "seed": 0},
+            "after": {"overlap": 0.62, "images": 60, "split": "train",
+                      "classifier": "resnet50", "arm": "frerec", "seed": 0},
+        },
+        "missing": {},
     }  # fmt: skip
     (folder / "showcase.json").write_text(json.dumps(notes))
+
+
+def _embedding(rng: np.random.Generator) -> dict:
+    """Clouds of two sets and two classes: apart before, nearly one after."""
+    sets, labels = np.repeat([0, 1], 60).astype(np.uint8), np.arange(120) // 2 % 2
+    arrays = {}
+    for stage, gap in (("before", 6.0), ("after", 1.0)):
+        arrays |= {f"{stage}_sets": sets, f"{stage}_labels": labels}
+        for method in ("tsne", "umap"):
+            centre = np.stack([gap * sets, 4.0 * labels], axis=1)
+            points = centre + rng.normal(0, 1, (120, 2))
+            arrays[f"{method}_{stage}"] = points.astype(np.float32)
+    return arrays
+
+
+def _fidelity_entry(arm: str, psnr: float, ssim: float) -> dict:
+    return {"data": "chest_xray", "arm": arm, "arms": [arm], "extra": {}, "classifier_free": True,
+            "split": "val", "psnr": psnr, "ssim": ssim, "images": 300}  # fmt: skip
+
+
+def _time_entry(method: str, stages: list[str], network: str, ms: float) -> dict:
+    return {"data": "chest_xray", "arm": method if stages else f"gda_{method}",
+            "arms": [method], "extra": {}, "method": method, "stages": stages, "network": network,
+            "parameters": 971327 if network else 0, "precision": "32-true", "ms_per_image": ms,
+            "ms_low": ms * 0.9, "ms_high": ms * 1.2, "images": 16, "batch": 1, "size": [32, 32],
+            "channels": 1, "device": "an x86_64 processor", "threads": 2}  # fmt: skip
 
 
 def _quality_of_samples() -> dict:
@@ -182,10 +251,19 @@ def _quality_of_samples() -> dict:
     }
 
 
+@pytest.fixture(scope="session")
+def kept_run(tmp_path_factory) -> Path:
+    """A finished run with a showcase, two classifiers (one of them the paper's), three seeds.
+
+    For reading only: every test sees the same one.
+    """
+    return make_run(tmp_path_factory.mktemp("kept") / "run")
+
+
 @pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
-    """A finished run with a showcase, two classifiers (one of them the paper's), three seeds."""
-    return make_run(tmp_path / "run")
+def run_dir(tmp_path: Path, kept_run: Path) -> Path:
+    """The same run, a copy of one's own."""
+    return shutil.copytree(kept_run, tmp_path / "run")
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +276,9 @@ def build():
 def made_auc():
     """The AUC that `make_run` gives a cell."""
     return auc_of
+
+
+@pytest.fixture(name="predictions_of", scope="session")
+def made_predictions():
+    """The predictions that `make_run` gives a cell."""
+    return predictions_of

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frerec.report.figures import auc_figure, spectra_figure, write_figures
+from frerec.report.figures import FigureFiles, save_figure, write_figures, writing
+from frerec.report.figures.auc import auc_figure
+from frerec.report.figures.spectra import spectra_figure
 from frerec.report.run import read_run
 from frerec.report.sample_grid import choose, log_amplitude, sample_grid
+from frerec.report.sections import SECTIONS
 from frerec.report.showcase import Showcase
-from frerec.report.style import LIGHT, drawing
+from frerec.report.style import LIGHT, THEMES, drawing, look
 
 
 def test_a_wave_shows_at_its_place_in_the_centred_spectrum():
@@ -105,22 +108,64 @@ def test_lower_spectra_panel_is_the_difference_in_decibels():
     assert difference == pytest.approx([10 * np.log10(2), 10.0])
 
 
-def test_files_come_in_both_themes_and_formats(run_dir, tmp_path):
-    figures = write_figures(read_run(run_dir), tmp_path)
-    assert [f.name for f in figures] == ["auc", "spectra", "samples"]
-    files = [file for f in figures for theme in (f.light, f.dark) for file in theme.values()]
-    assert len(set(files)) == 3 * 2 * 2
-    assert all(file.stat().st_size > 1000 for file in files)
-    auc = figures[0]
-    with Image.open(auc.light["png"]) as light, Image.open(auc.dark["png"]) as dark:
+def one_figure(run, folder):
+    folder.mkdir()
+    return save_figure(folder, "auc", lambda theme: auc_figure(run, theme), title="AUC", alt="a",
+                       caption="c", section="results")  # fmt: skip
+
+
+def test_files_come_in_both_themes_and_all_formats_and_are_the_same_bytes_again(tmp_path, build):
+    run = read_run(build(tmp_path / "r", classifiers=("resnet10t",), showcase=False))
+    first, again = (one_figure(run, tmp_path / name) for name in ("a", "b"))
+    assert {file.name for theme in (first.light, first.dark) for file in theme.values()} == {
+        f"auc{theme}.{suffix}" for theme in ("", "_dark") for suffix in ("png", "svg", "pdf")
+    }
+    for theme in ("light", "dark"):
+        for suffix, file in getattr(first, theme).items():
+            assert file.read_bytes() == getattr(again, theme)[suffix].read_bytes(), file.name
+    with Image.open(first.light["png"]) as light, Image.open(first.dark["png"]) as dark:
         assert light.size == dark.size
         assert light.size[0] == 1280
         assert light.getpixel((2, 2))[:3] == (255, 255, 255)
         assert max(dark.getpixel((2, 2))[:3]) < 40
+    pdf = first.light["pdf"].read_bytes()
+    assert b"/FontFile2" in pdf, "TrueType in the file"
+    assert b"/Type3" not in pdf, "a publisher refuses it"
+    assert "<text" not in first.light["svg"].read_text(), "letters are drawn: no font is needed"
 
 
-def test_a_run_with_nothing_to_draw_has_no_figures(tmp_path, build):
+@pytest.fixture
+def named(monkeypatch):
+    """What would be drawn, without drawing it."""
+
+    def record(_folder, name, _draw, **texts):
+        return FigureFiles(name, light={}, dark={}, **texts)
+
+    monkeypatch.setattr(writing, "save_figure", record)
+
+
+def test_every_figure_has_a_place_on_the_page_and_words(run_dir, tmp_path, named):
+    figures = {figure.name: figure for figure in write_figures(read_run(run_dir), tmp_path)}
+    assert list(figures) == ["auc", "roc", "reliability", "mean_spectra", "spectra", "samples",
+                             "differences", "embedding"]  # fmt: skip
+    for figure in figures.values():
+        assert figure.section in SECTIONS
+        assert len(figure.alt) > 40
+        assert "nan" not in figure.alt
+        assert figure.caption.endswith(".")
+
+
+def test_a_run_with_nothing_to_draw_has_no_figures(tmp_path, build, named):
     states = {("raw", "resnet50", seed): "pending" for seed in range(3)}
     run = build(tmp_path / "r", arms=("raw",), classifiers=("resnet50",), states=states,
                 showcase=False)  # fmt: skip
     assert write_figures(read_run(run), tmp_path) == []
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_many_arms_are_told_apart_without_their_colour(theme):
+    looks = [look(theme, number) for number in range(36)]
+    assert len({(str(each.line), each.marker) for each in looks}) == 36
+    for first in range(1, 30):  # the arms of a panel, beside the first arm
+        colours = [looks[0].colour] + [each.colour for each in looks[first : first + 4]]
+        assert len(set(colours)) == 5

@@ -1,11 +1,13 @@
 """A run directory is read as it is, and a damaged one is named in one line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from frerec.errors import DataError
+from frerec.evaluation.predictions import read_predictions, write_predictions
 from frerec.report.run import read_run
 
 
@@ -13,6 +15,16 @@ def edit(file, change):
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content))
+
+
+def diverged(made):
+    return replace(made, probabilities=np.full_like(made.probabilities, np.nan))
+
+
+def rewrite(folder, change):
+    made = read_predictions(folder / "predictions.parquet")
+    change(made)
+    write_predictions(folder / "predictions.parquet", made)
 
 
 def test_cells_carry_axes_state_and_numbers(run_dir, made_auc):
@@ -23,7 +35,8 @@ def test_cells_carry_axes_state_and_numbers(run_dir, made_auc):
     assert (cell.arm, cell.classifier, cell.seed, cell.generator) == (
         "frerec", "resnet50", 2, "vae",
     )  # fmt: skip
-    assert cell.test["auc"] == made_auc("frerec", "resnet50", 2)
+    assert cell.test["auc"] == pytest.approx(made_auc("frerec", "resnet50", 2))
+    assert cell.doubts == ()
     assert cell.training["steps"] == 1500
     assert run.hardware == {"cpu": "an x86_64 processor", "cores": "2"}
 
@@ -78,10 +91,26 @@ def test_an_arm_without_a_generator_has_an_empty_one(run_dir):
             "missing though the cell is finished",
         ),
         (
-            lambda d: edit(
-                d / "cells/raw-resnet50-0/metrics.json", lambda c: c["test"].update(f1=None)
+            lambda d: (d / "cells/raw-resnet50-0/metrics.json").write_text("{"),
+            "metrics.json: not readable",
+        ),
+        (
+            lambda d: (d / "cells/raw-resnet50-0/predictions.parquet").write_bytes(b"PAR1 torn"),
+            "predictions.parquet: not readable",
+        ),
+        (
+            lambda d: rewrite(d / "cells/raw-resnet50-0", lambda made: made.pop("val")),
+            "predictions.parquet: no val images",
+        ),
+        (
+            lambda d: rewrite(
+                d / "cells/raw-resnet50-0", lambda made: made.update(test=diverged(made["test"]))
             ),
-            "test.f1 must be a finite number",
+            "predictions.parquet: test: probabilities are NaN",
+        ),
+        (
+            lambda d: (d / "cells/raw-resnet50-0/environment.json").write_text("[]"),
+            "environment.json: must hold a JSON object",
         ),
         (
             lambda d: (d / "cells/raw-resnet50-0/status.json").write_text('{"state": "asleep"}'),
@@ -117,3 +146,24 @@ def test_damage_is_named_in_one_line(run_dir, break_it, says):
         read_run(run_dir)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_cells_own_record_is_held_against_its_predictions(run_dir):
+    folder = run_dir / "cells" / "gda-resnet50-1"
+    edit(folder / "metrics.json", lambda c: c["test"].update(auc=c["test"]["auc"] + 0.01, f1=None))
+    edit(folder / "metrics.json", lambda c: c["val"].pop("ece"))  # of an older frerec
+    cells = {cell.id: cell for cell in read_run(run_dir).cells}
+    found = cells["gda-resnet50-1"]
+    assert found.doubts == (
+        f"metrics.json says test auc {found.test['auc'] + 0.01:.4f}, the predictions give "
+        f"{found.test['auc']:.4f}",
+    )
+    assert sum(bool(cell.doubts) for cell in cells.values()) == 1
+
+
+def test_a_cell_carries_what_it_recorded_of_its_machine(run_dir):
+    file = run_dir / "cells" / "gda-resnet50-1" / "environment.json"
+    file.write_text('{"wall_seconds": 12.5, "peak_memory_mib": 900, "git_commit": null}')
+    cells = {cell.id: cell for cell in read_run(run_dir).cells}
+    assert cells["gda-resnet50-1"].environment["wall_seconds"] == 12.5
+    assert cells["gda-resnet50-0"].environment == {}

@@ -1,207 +1,167 @@
-"""What the report shows of images: a sample grid, spectra, distances and fidelity."""
+"""What the report shows of images: samples, spectra, features, distances, fidelity and times."""
 
 import logging
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from filelock import FileLock
+from omegaconf import DictConfig
 
-from frerec.benchmark.cell import Cell
+from frerec.benchmark.cell import Cell, read_status
+from frerec.benchmark.hashing import content_hash
+from frerec.benchmark.shown_calibrators import arm_fidelity, inference_times
+from frerec.benchmark.shown_distances import distances
+from frerec.benchmark.shown_embedding import Networks, check_methods, embed, find_networks
 from frerec.benchmark.shown_quality import quality_of_samples
-from frerec.calibration import Calibrator, FreRec, StatisticalHighFrequencyReplacement
-from frerec.classification import PenultimateFeatures, load_classifier
-from frerec.errors import DataError
-from frerec.evaluation.image_quality import (
-    kernel_inception_distance,
-    psnr,
-    spectral_detector_auc,
-    ssim,
-)
-from frerec.spectral import log_spectral_distance, radial_log_power, ring_radius
+from frerec.benchmark.shown_sets import collect_sets, write_images, write_npz, write_spectra
+from frerec.benchmark.treatments import treatments
+from frerec.config import plain
+from frerec.errors import ConfigError, DataError
+from frerec.tracking.environment import hardware
 from frerec.training_tools import write_json
 
 log = logging.getLogger(__name__)
 
+FORMAT = 2  # raise when the showcase of equal inputs would be another
+
+
+def check_showcase(settings: DictConfig) -> None:
+    """Look at the settings, before anything is trained.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    check_methods(list(settings.embeddings))
+    least = {"images": 1, "spectra": 2, "embedding_images": 0, "inference_images": 0}
+    for key, lowest in least.items():
+        if settings[key] < lowest:
+            raise ConfigError(f"showcase.{key}={settings[key]}: expected at least {lowest}")
+
+
+def show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
+    """Write the showcase of the finished cells, if some have samples and it is not there yet."""
+    finished = [c for c in cells if read_status(run_dir / "cells" / c.id) == "finished"]
+    synthetic = [c for c in finished if c.config.arm.synthetic != "none"]
+    calibrated = [c for c in synthetic if c.config.arm.synthetic == "calibrated"]
+    if not synthetic:
+        return
+    calibrated.sort(key=_rank)
+    networks = find_networks((calibrated or synthetic)[0], finished)
+    key = content_hash(
+        {
+            "format": FORMAT,
+            "cells": [cell and cell.id for cell in vars(networks).values()],
+            "treatments": [[t.key, t.axes] for t in treatments(finished)],
+            "quality": [cell.stages.quality_key for cell in synthetic],
+            "settings": plain(settings),
+            "hardware": hardware(),  # calibrators are timed on it
+        }
+    )
+    folder = run_dir / "showcase"
+    with FileLock(run_dir / "showcase.lock"):
+        marker = folder / "key.txt"
+        if marker.is_file() and marker.read_text() == key:
+            return
+        folder.mkdir(exist_ok=True)
+        marker.unlink(missing_ok=True)
+        try:
+            complete = write_showcase(networks, run_dir, settings, finished)
+        except Exception as error:
+            (folder / "error.txt").write_text(traceback.format_exc())
+            log.error(
+                "the showcase failed (%s); the tables are complete without it", _line_of(error)
+            )
+            return
+        (folder / "error.txt").unlink(missing_ok=True)
+        if complete:  # otherwise the next call tries once more
+            marker.write_text(key)
+
 
 def write_showcase(
-    cell: Cell,
-    run_dir: Path,
-    feature_cell: Path | None,
-    settings: Any,
-    *,
-    cells: Sequence[Cell],
-) -> None:
-    """Write ``run_dir/showcase``: images.npz, spectra.npz and showcase.json.
+    networks: Networks, run_dir: Path, settings: DictConfig, finished: Sequence[Cell]
+) -> bool:
+    """Write ``run_dir/showcase``: images, spectra and embedding.npz, and showcase.json.
 
-    Distances compare samples with real training images: uncalibrated samples with uncalibrated
-    real images, calibrated samples with calibrated ones, because that is what a classifier sees.
     Without a calibrated arm nothing is calibrated, and nothing fitted, for the showcase's sake.
     SHR and FreRec show their stages under names of their own, any other calibrator its samples as
-    ``synthetic_calibrated``. The samples of all ``cells`` with samples are measured as they are,
-    against the real training images.
+    ``synthetic_calibrated``. The samples of all cells with samples are measured as they are,
+    against the real training images. A part that fails is left out: ``missing`` in showcase.json
+    has its name and the reason.
+
+    Args:
+        networks: The cell that is shown, and the classifiers whose features are taken.
+        run_dir: Of the run.
+        settings: ``showcase`` of the configuration.
+        finished: The finished cells; some have samples.
+
+    Returns:
+        False where a part failed that may do better another time.
     """
-    stages, data = cell.stages, cell.stages.data
-    folder = run_dir / "showcase"
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    train, held = data.rows("train"), data.rows("val")
-    real_rows = _draw(rng, train, settings.spectra)
-    held_rows = _draw(rng, held, settings.spectra)
-    sample_rows = _draw(rng, np.arange(len(stages.samples.stack)), settings.spectra)
-
-    sets = {
-        "real": data.stack.tensor(real_rows),
-        "synthetic": stages.samples.stack.tensor(sample_rows),
-    }
-    fidelity: dict[str, Any] = {}
-    calibrated = any(other.config.arm.synthetic == "calibrated" for other in cells)
-    calibrator = stages.calibrator if calibrated else None
-    shr = _shr_of(calibrator)
-    if shr is not None:
-        sets["synthetic_shr"] = shr.transform(sets["synthetic"])
-        sets["real_shr"] = shr.transform(sets["real"])
-        what = "SHR of real training images against the images themselves"
-        fidelity["real_shr"] = _fidelity(sets["real_shr"], sets["real"], what)
-    if isinstance(calibrator, FreRec):
-        real, synthetic = stages.calibrated("real"), stages.calibrated("synthetic")
-        sets["synthetic_frerec"] = synthetic.tensor(sample_rows)
-        sets["real_frerec"] = real.tensor(real_rows)
-        for name, rows, text in (
-            ("real_frerec_train", real_rows, "FreRec of real training images"),
-            ("real_frerec_val", held_rows, "FreRec of real validation images, unseen by the fit"),
-        ):
-            fidelity[name] = _fidelity(
-                real.tensor(rows), data.stack.tensor(rows), f"{text} against the images themselves"
-            )
-    elif calibrator is not None and shr is None:
-        sets["synthetic_calibrated"] = stages.calibrated("synthetic").tensor(sample_rows)
-        if cell.config.arm.real == "calibrated":
-            sets["real_calibrated"] = stages.calibrated("real").tensor(real_rows)
-            what = f"{calibrator.name} of real training images against the images themselves"
-            fidelity["real_calibrated"] = _fidelity(sets["real_calibrated"], sets["real"], what)
-
-    extractor = _extractor(feature_cell) if feature_cell is not None else None
-    groups = data.manifest.groups()[real_rows]
-    rivals = {
-        "synthetic": "real",
-        "synthetic_shr": "real_shr",
-        "synthetic_frerec": "real_frerec",
-        # Most baselines leave real images as they are.
-        "synthetic_calibrated": "real_calibrated" if "real_calibrated" in sets else "real",
-    }
-    distances = {
-        name: _distances(sets[rival], sets[name], groups, extractor)
-        for name, rival in rivals.items()
-        if name in sets
-    }
-    radius = ring_radius(*sets["real"].shape[-2:]).numpy()
-    _write_images(folder, cell, sets, real_rows, sample_rows, settings.images)
-    _write_spectra(folder, radius, sets)
-    write_json(
-        folder / "showcase.json",
-        {
-            "generator": {"name": stages.generator_name, "card": _flat_card(stages.samples.card)},
-            "sets": distances,
-            "fidelity": fidelity,
-            "quality": quality_of_samples(cells),
-        },
+    cell, folder = networks.shown, run_dir / "showcase"
+    stages = cell.stages
+    parts = _Parts()
+    synthetic = [c for c in finished if c.config.arm.synthetic != "none"]
+    calibrated = any(c.config.arm.synthetic == "calibrated" for c in synthetic)
+    sets = collect_sets(cell, settings.spectra, calibrated=calibrated)
+    write_images(folder, cell, sets, settings.images)
+    write_spectra(folder, sets.images)
+    arrays, embedding = embed(
+        networks, run_dir, settings.embedding_images, list(settings.embeddings), parts
     )
-
-
-def _draw(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
-    return np.sort(rng.permutation(rows)[:count])
-
-
-def _shr_of(calibrator: Calibrator | None) -> StatisticalHighFrequencyReplacement | None:
-    if isinstance(calibrator, FreRec):
-        return calibrator.shr
-    return calibrator if isinstance(calibrator, StatisticalHighFrequencyReplacement) else None
-
-
-def _fidelity(images: Tensor, reference: Tensor, what: str) -> dict[str, Any]:
-    return {
-        "psnr": float(psnr(images, reference).mean()),
-        "ssim": float(ssim(images, reference).mean()),
-        "images": len(images),
-        "what": what,
-    }
-
-
-def _distances(
-    real: Tensor, samples: Tensor, groups: np.ndarray, extractor: PenultimateFeatures | None
-) -> dict[str, Any]:
-    try:
-        detector: float | None = spectral_detector_auc(real, samples, groups=groups)
-    except (DataError, ValueError):
-        detector = None  # fewer images or patients than folds; the report shows a dash
+    (folder / "embedding.npz").unlink(missing_ok=True)
+    if arrays:
+        write_npz(folder / "embedding.npz", arrays)
+    groups = stages.data.manifest.groups()[sets.real_rows]
     found: dict[str, Any] = {
-        "lsd_db": log_spectral_distance(real, samples),
-        "lsd_high_db": log_spectral_distance(real, samples, minimum_radius=0.5),
-        "detector_auc": detector,
-        "kid": None,
-        "kid_std": None,
-        "kid_features": "",
+        "generator": {"name": stages.generator_name, "card": _flat_card(stages.samples.card)},
+        "sets": distances(sets, groups, networks.before, run_dir),
+        "fidelity": sets.fidelity,
+        "quality": quality_of_samples(synthetic),
+        "arm_fidelity": arm_fidelity(finished, settings.spectra, parts),
+        "inference": inference_times(finished, settings.inference_images, parts),
+        "embedding": embedding,
+        "missing": parts.missing,
     }
-    if extractor is not None:
-        found["kid"], found["kid_std"] = kernel_inception_distance(real, samples, extractor)
-        name = extractor.classifier.hparams["name"]
-        found["kid_features"] = f"{name} trained on the real images alone"
-    return found
+    write_json(folder / "showcase.json", found)
+    return parts.complete
 
 
-def _extractor(cell_folder: Path) -> PenultimateFeatures:
-    return PenultimateFeatures(load_classifier(sorted(cell_folder.glob("best-*.ckpt"))[-1]))
+def _rank(cell: Cell) -> tuple[bool, int, int]:
+    """Smallest for the cell to show: the whole method before its parts, baselines last."""
+    arm = cell.config.arm
+    if arm.get("calibrator") is not None:  # a baseline's own
+        return True, 0, 0
+    parts = [arm.real, arm.synthetic, arm.evaluation].count("calibrated")
+    return False, -len(cell.stages.calibrator_use.get("stages", ())), -parts
 
 
-def _write_images(
-    folder: Path,
-    cell: Cell,
-    sets: dict[str, Tensor],
-    real_rows: np.ndarray,
-    sample_rows: np.ndarray,
-    count: int,
-) -> None:
-    """The first images of each class in turn, so that every class is seen."""
-    labels = {
-        "real": cell.stages.data.manifest.label_indices()[real_rows],
-        "synthetic": cell.stages.samples.manifest.label_indices()[sample_rows],
-    }
-    chosen = {name: _in_turn(values, count) for name, values in labels.items()}
-    columns = min(len(rows) for rows in chosen.values())
-    arrays: dict[str, np.ndarray] = {
-        f"{name}_labels": values[chosen[name][:columns]] for name, values in labels.items()
-    }
-    for name in ("real", "synthetic", "synthetic_shr", "synthetic_frerec", "synthetic_calibrated"):
-        if name in sets:
-            rows = chosen["real" if name == "real" else "synthetic"][:columns]
-            arrays[name] = (sets[name][rows] * 255).round().byte().numpy()
-    _write_npz(folder / "images.npz", arrays)
+class _Parts:
+    """Runs parts that may fail without taking the others along, and keeps the reasons."""
+
+    def __init__(self) -> None:
+        self.missing: dict[str, str] = {}
+        self.complete = True
+
+    def __call__(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        try:
+            return make()
+        except DataError as error:  # such as too few images: it will be the same next time
+            self._note(name, error)
+        except Exception as error:
+            log.debug("%s", traceback.format_exc())
+            self._note(name, error)
+            self.complete = False
+        return None
+
+    def _note(self, name: str, error: Exception) -> None:
+        self.missing[name] = _line_of(error)
+        log.warning("the showcase lacks %s: %s", name, self.missing[name])
 
 
-def _in_turn(labels: np.ndarray, count: int) -> np.ndarray:
-    ranks = np.zeros(len(labels), dtype=int)
-    for label in np.unique(labels):
-        mask = labels == label
-        ranks[mask] = np.arange(mask.sum())
-    return np.lexsort((labels, ranks))[:count]
-
-
-def _write_spectra(folder: Path, radius: np.ndarray, sets: dict[str, Tensor]) -> None:
-    arrays = {"rho": radius}
-    for name, images in sets.items():
-        curves = torch.cat([radial_log_power(part).mean(1) for part in images.split(128)])
-        arrays[f"{name}_mean"] = curves.mean(0).numpy()
-        arrays[f"{name}_std"] = curves.std(0, correction=0).numpy()
-    _write_npz(folder / "spectra.npz", arrays)
-
-
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    partial = path.with_name(path.stem + ".partial.npz")
-    np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+def _line_of(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _flat_card(card: dict[str, Any]) -> dict[str, Any]:

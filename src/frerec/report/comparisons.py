@@ -1,32 +1,33 @@
-"""Which rows stand together, and the paired comparisons between their arms."""
+"""The paired comparisons between arms, in two families, each corrected by Holm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from frerec.evaluation.statistics import PairedDifference, holm, paired_difference, verdict
-from frerec.report.published import DATASETS
+from frerec.errors import DataError
+from frerec.evaluation.comparison import ALPHA, ArmComparison, compare_arms, verdict
+from frerec.evaluation.predictions import Predictions
+from frerec.evaluation.statistics import PairedDifference, holm
+from frerec.report.blocks import ARMS, Group, arm_order, describe, groups, summary
 from frerec.report.run import Cell, Run
-from frerec.report.tabular import NO_BREAK, fixed, p_text, signed
+from frerec.report.tabular import NO_BREAK, p_text, signed
 
-ARMS: Mapping[str, str] = {
-    "raw": "real images only",
-    "gda": "real and synthetic images",
-    "frerec": "real and synthetic images, all of them through FreRec (the paper's method)",
-    "raw_frerec": "real images only, through FreRec (the control that the paper lacks)",
-    "shr": "real and synthetic images, all of them through SHR alone",
-    "rhm": "real and synthetic images, all of them through RHM alone",
-    "rhm_no_fesa": "real and synthetic images, all of them through RHM without FESA",
-    "frerec_synthetic_only": "real images, and synthetic images through FreRec",
-    "gda_one_to_one": "real images, and synthetic ones with the nearest real image's high band",
-    "gda_radial": "real images, and synthetic ones with one gain curve over the radial frequency",
-    "gda_fda": "real images, and synthetic ones after Fourier Domain Adaptation (low band)",
-    "gda_fda_high": "real images, and synthetic ones after the same in the high band",
-    "gda_amplitude_mix": "real images, and synthetic ones after FACT's amplitude mix",
-    "gda_histogram": "real images, and synthetic ones with the nearest real image's histogram",
-    "gda_lowpass": "real and synthetic images, all of them without their high band",
-}
+__all__ = [
+    "ARMS",
+    "CONTROLS",
+    "FAMILIES",
+    "PAIRS",
+    "Comparison",
+    "Group",
+    "arm_order",
+    "claimed_best",
+    "compare",
+    "describe",
+    "groups",
+    "summary",
+]
 
-# (first, second) and what first - second tells.
+# (first, second) and what first - second tells: what a run is made to find out.
 PAIRS: Mapping[tuple[str, str], str] = {
     ("gda", "raw"): "Do synthetic images help?",
     ("frerec", "gda"): "Does FreRec help when synthetic images are added?",
@@ -34,62 +35,60 @@ PAIRS: Mapping[tuple[str, str], str] = {
     ("frerec", "raw_frerec"): "With FreRec everywhere, do synthetic images help?",
     ("raw_frerec", "raw"): "Does FreRec help by itself, without any synthetic image?",
 }
-
-
-@dataclass(frozen=True)
-class Group:
-    """The arms of one data set, generator, classifier and further axes: what may be compared.
-
-    `arms` maps each arm to its cells in the order of the seeds; `published` is the key of the
-    paper's data set, None where it has none.
-    """
-
-    title: str
-    data: str
-    generator: str
-    classifier: str
-    extra: tuple[tuple[str, str], ...]
-    published: str | None
-    arms: Mapping[str, tuple[Cell, ...]]
-
-    @property
-    def axes(self) -> dict[str, str]:
-        """What the group's cells have in common, for the CSV files."""
-        own = {"data": self.data, "generator": self.generator, "classifier": self.classifier}
-        return own | dict(self.extra)
-
-    def finished(self, arm: str) -> tuple[Cell, ...]:
-        """The cells of an arm that have results."""
-        return tuple(cell for cell in self.arms.get(arm, ()) if cell.finished)
+# Why it is so [ours]: few, because each one more costs all of them power.
+CONTROLS: Mapping[tuple[str, str], str] = {
+    ("frerec", "gda_radial"): "Does FreRec do more than one gain curve over the frequency?",
+    ("frerec", "frerec_synthetic_only"): "Does it help to calibrate the real images too?",
+    ("shr", "gda"): "Does SHR alone help?",
+    ("rhm_no_fesa", "gda"): "Does RHM without FESA help?",
+    ("rhm", "gda"): "Does RHM alone help?",
+    ("ceiling", "raw"): "Would more real images help, is there room at all?",
+}
+FAMILIES: Mapping[str, Mapping[tuple[str, str], str]] = {"primary": PAIRS, "controls": CONTROLS}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """first - second in test AUC, paired by seed; `holm_p` is corrected over all of the run."""
+    """first - second in test AUC on the same images, paired by seed.
+
+    `holm_p` is the larger p value, over seeds and over patients, corrected over the comparisons
+    of its family in all of the run.
+    """
 
     group: Group
+    family: str
     first: str
     second: str
-    difference: PairedDifference
+    result: ArmComparison
     holm_p: float | None
+
+    @property
+    def difference(self) -> PairedDifference:
+        """Mean difference with interval and test over the seeds."""
+        return self.result.seeds
+
+    @property
+    def claimed(self) -> bool:
+        """True where one arm is said to be higher than the other."""
+        return self.holm_p is not None and self.holm_p < ALPHA
 
     @property
     def words(self) -> str:
         """What it shows."""
-        return verdict(self.difference, self.holm_p, first=self.first, second=self.second)
+        return verdict(self.result, self.holm_p, first=self.first, second=self.second)
 
     @property
     def question(self) -> str:
         """What it was made for."""
-        return PAIRS[self.first, self.second]
+        return FAMILIES[self.family][self.first, self.second]
 
     @property
     def sentence(self) -> str:
         """The whole finding in one sentence."""
-        estimate = self.difference.estimate
+        estimate, both = self.difference.estimate, self.result.both
         facts = [f"{signed(estimate.mean)} AUC"]
-        if estimate.low is not None and estimate.high is not None:
-            facts.append(f"95 % interval {signed(estimate.low)} to {signed(estimate.high)}")
+        if both.low is not None and both.high is not None:
+            facts.append(f"95 % interval {signed(both.low)} to {signed(both.high)}")
         facts.append(f"{estimate.n} seed{'s' if estimate.n > 1 else ''}")
         if self.holm_p is not None:
             facts.append(f"Holm p = {p_text(self.holm_p)}".replace("= <", "<"))
@@ -97,66 +96,67 @@ class Comparison:
         return f"{self.first} against {self.second}: {self.words} ({', '.join(facts)})"
 
 
-def arm_order(run: Run) -> list[str]:
-    """The arms of a run: the known ones in the order of ARMS, then the others as planned."""
-    present = list(dict.fromkeys(cell.arm for cell in run.cells))
-    return [arm for arm in ARMS if arm in present] + [arm for arm in present if arm not in ARMS]
+@lru_cache(maxsize=2)  # the tables and the page ask for the same ones
+def compare(run: Run) -> tuple[Comparison, ...]:
+    """All comparisons of FAMILIES whose arms share a finished seed, Holm-corrected by family.
 
-
-def groups(run: Run) -> list[Group]:
-    """The comparable blocks of a run, in the order of the plan.
-
-    A cell without a generator (raw) belongs to the block of every generator.
+    Raises:
+        DataError: where two cells to be compared were not tested on the same images.
     """
-    order = arm_order(run)
-    data = list(dict.fromkeys(cell.data for cell in run.cells))
-    generators = list(dict.fromkeys(cell.generator for cell in run.cells if cell.generator))
-    found: list[Group] = []
-    for key in dict.fromkeys((cell.data, cell.classifier, cell.extra) for cell in run.cells):
-        name, classifier, extra = key
-        here = [c for c in run.cells if (c.data, c.classifier, c.extra) == key]
-        for generator in list(dict.fromkeys(c.generator for c in here if c.generator)) or [""]:
-            members = [c for c in here if c.generator in (generator, "")]
-            arms = {
-                arm: tuple(sorted((c for c in members if c.arm == arm), key=lambda c: c.seed))
-                for arm in order
-                if any(c.arm == arm for c in members)
-            }
-            parts = [name] if len(data) > 1 else []
-            parts += [generator] if len(generators) > 1 and generator else []
-            published = name if name in DATASETS else None
-            if len(data) == 1:
-                published = run.published
-            title = ", ".join([*parts, classifier, *(f"{axis} {value}" for axis, value in extra)])
-            found.append(Group(title, name, generator, classifier, extra, published, arms))
-    return found
-
-
-def compare(run: Run) -> list[Comparison]:
-    """All comparisons of PAIRS whose arms share a finished seed, Holm-corrected as one family."""
-    found: list[tuple[Group, str, str, PairedDifference]] = []
-    seen: set[tuple[str, ...]] = set()
-    for group in groups(run):
-        for first, second in PAIRS:
-            cells = [*group.finished(first), *group.finished(second)]
-            ids = tuple(cell.id for cell in cells)
-            values = [{c.seed: c.test["auc"] for c in group.finished(a)} for a in (first, second)]
-            difference = paired_difference(values[0], values[1])
-            # The same cells may stand in several groups, but are one comparison.
-            if difference is not None and ids not in seen:
+    compared: list[Comparison] = []
+    for family, pairs in FAMILIES.items():
+        found: list[tuple[Group, str, str, ArmComparison]] = []
+        seen: set[tuple[str, ...]] = set()
+        for group in groups(run):
+            for first, second in pairs:
+                cells = [*group.finished(first), *group.finished(second)]
+                ids = tuple(cell.id for cell in cells)
+                # The same cells may stand in several groups, but are one comparison.
+                if ids in seen or (result := _compare(group, first, second)) is None:
+                    continue
                 seen.add(ids)
-                found.append((group, first, second, difference))
-    corrected = holm([difference.p for *_, difference in found])
-    return [Comparison(*entry, p) for entry, p in zip(found, corrected, strict=True)]
+                found.append((group, first, second, result))
+        corrected = holm([result.p for *_, result in found])
+        compared += [
+            Comparison(group, family, first, second, result, p)
+            for (group, first, second, result), p in zip(found, corrected, strict=True)
+        ]
+    return tuple(compared)
 
 
-def describe(arm: str) -> str:
-    """An arm in words; its own name where it is none of the known ones."""
-    return ARMS.get(arm, arm)
+def claimed_best(run: Run, group: Group) -> str | None:
+    """The arm that may be printed bold, None for most groups.
+
+    The highest mean alone is no reason [ours]: every comparison that the arm takes part in is
+    claimed in its favour, and the one with the second highest mean is among them.
+    """
+    means = {
+        arm: sum(cell.test["auc"] for cell in done) / len(done)
+        for arm in group.arms
+        if (done := group.finished(arm))
+    }
+    ranked = sorted(means, key=lambda arm: means[arm], reverse=True)
+    if len(ranked) < 2:
+        return None
+    own = [c for c in compare(run) if c.group.title == group.title]
+    own = [c for c in own if ranked[0] in (c.first, c.second)]
+    won = {
+        c.second if c.first == ranked[0] else c.first
+        for c in own
+        if c.claimed and (c.difference.estimate.mean > 0) == (c.first == ranked[0])
+    }
+    return ranked[0] if len(won) == len(own) and ranked[1] in won else None
 
 
-def summary(group: Group, arm: str) -> str:
-    """Mean AUC of an arm for an alternative text, such as "gda 0.731 (3 seeds)"."""
-    values = [cell.test["auc"] for cell in group.finished(arm)]
-    mean = fixed(sum(values) / len(values)) if values else "no result"
-    return f"{arm} {mean} ({len(values)} seed{'' if len(values) == 1 else 's'})"
+def _compare(group: Group, first: str, second: str) -> ArmComparison | None:
+    arms = [{cell.seed: cell for cell in group.finished(arm)} for arm in (first, second)]
+    shared = arms[0].keys() & arms[1].keys()
+    tested = [{seed: _test(arm[seed]) for seed in sorted(shared)} for arm in arms]
+    try:
+        return compare_arms(tested[0], tested[1])
+    except DataError as error:
+        raise DataError(f"{group.title}, {first} against {second}: {error}") from error
+
+
+def _test(cell: Cell) -> Predictions:
+    return cell.predictions["test"]

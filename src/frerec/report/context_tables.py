@@ -16,7 +16,7 @@ def counts_table(run: Run) -> Table:
     names = list(run.classes) or sorted({name for part in parts for name in run.counts[part]})
     titles = {"val": "validation"}
     records = [
-        {"split": part, **{name: run.counts[part].get(name, 0) for name in names}} for part in parts
+        {"split": part, **{name: _count(run, part, name) for name in names}} for part in parts
     ]
     return Table(
         key="counts",
@@ -29,47 +29,51 @@ def counts_table(run: Run) -> Table:
                 "",
                 (
                     titles.get(part, part),
-                    *(thousands(run.counts[part].get(name, 0)) for name in names),
+                    *(thousands(_count(run, part, name)) for name in names),
                     thousands(sum(run.counts[part].values())),
                 ),
             )
             for part in parts
         ),
         frame=pd.DataFrame(records),
+        section="run",
     )
+
+
+def _count(run: Run, part: str, name: str) -> int | None:
+    """0 where a split lacks a class; None where several runs have different classes."""
+    return run.counts[part].get(name, None if run.parts else 0)
 
 
 def sample_table(run: Run) -> Table:
     """How far each set of synthetic images is from the real ones."""
-    sets = run.showcase.sets if run.showcase else {}
-    order = [name for name in SET_TITLES if name in sets]
-    order += [name for name in sets if name not in SET_TITLES]
     columns = ("lsd_db", "lsd_high_db", "detector_auc", "kid", "kid_std")
     rows, records = [], []
-    for name in order:
-        values = {key: number(sets[name].get(key)) for key in columns}
-        features = str(sets[name].get("kid_features") or "")
-        spread = values["kid_std"]
-        kid = fixed(values["kid"], 4) + ("" if spread is None else f" ± {fixed(spread, 4)}")
-        rows.append(
-            Row(
-                "",
-                (
-                    SET_TITLES.get(name, name),
-                    fixed(values["lsd_db"], 2),
-                    fixed(values["lsd_high_db"], 2),
-                    fixed(values["detector_auc"]),
-                    kid,
-                    features or EMPTY,
-                ),
+    for source in run.sources:
+        sets = source.showcase.sets if source.showcase else {}
+        order = [name for name in SET_TITLES if name in sets]
+        order += [name for name in sets if name not in SET_TITLES]
+        for name in order:
+            values = {key: number(sets[name].get(key)) for key in columns}
+            features = str(sets[name].get("kid_features") or "")
+            spread = values["kid_std"]
+            kid = fixed(values["kid"], 4) + ("" if spread is None else f" ± {fixed(spread, 4)}")
+            cells = (
+                SET_TITLES.get(name, name),
+                fixed(values["lsd_db"], 2),
+                fixed(values["lsd_high_db"], 2),
+                fixed(values["detector_auc"]),
+                kid,
+                features or EMPTY,
             )
-        )
-        records.append({"set": name, **values, "kid_features": features})
+            rows.append(Row(_source(run, source), cells))
+            of_run = {"run": source.name} if run.parts else {}
+            records.append({**of_run, "set": name, **values, "kid_features": features})
     return Table(
         key="samples",
         title="Sample quality",
         caption="Synthetic images against the real images of the same treatment.",
-        group_title="",
+        group_title="Run" if run.parts else "",
         columns=(
             "Images",
             "LSD, dB",
@@ -89,50 +93,53 @@ def sample_table(run: Run) -> Table:
             "and is not comparable with KID from others.",
         ),
         wordy=(0, 5),
+        section="samples",
     )
+
+
+def _source(run: Run, source: Run) -> str:
+    """The name of a row's block: none where there is one run alone."""
+    return source.name if run.parts else ""
 
 
 def fidelity_table(run: Run) -> Table:
     """PSNR and SSIM of calibrated against uncorrected images, the paper's ablation beside."""
-    entries = run.showcase.fidelity if run.showcase else {}
     rows, records = [], []
-    for name, entry in entries.items():
-        psnr, ssim, images = (number(entry.get(key)) for key in ("psnr", "ssim", "images"))
-        paper = _ablation_of(name)
-        published = ABLATION[paper] if paper else None
-        rows.append(
-            Row(
-                "",
-                (
-                    name,
-                    str(entry.get("what") or EMPTY),
-                    thousands(images),
-                    fixed(psnr, 2),
-                    fixed(published.psnr, 2) if published else EMPTY,
-                    fixed(ssim, 2),
-                    fixed(published.ssim, 2) if published else EMPTY,
-                    published.configuration if published else EMPTY,
-                ),
+    for source in run.sources:
+        for name, entry in (source.showcase.fidelity if source.showcase else {}).items():
+            psnr, ssim, images = (number(entry.get(key)) for key in ("psnr", "ssim", "images"))
+            paper = _ablation_of(name)
+            published = ABLATION[paper] if paper else None
+            cells = (
+                name,
+                str(entry.get("what") or EMPTY),
+                thousands(images),
+                fixed(psnr, 2),
+                fixed(published.psnr, 2) if published else EMPTY,
+                fixed(ssim, 2),
+                fixed(published.ssim, 2) if published else EMPTY,
+                published.configuration if published else EMPTY,
             )
-        )
-        records.append(
-            {
-                "comparison": name,
-                "what": str(entry.get("what") or ""),
-                "images": images,
-                "psnr": psnr,
-                "ssim": ssim,
-                "paper_row": published.configuration if published else None,
-                "paper_psnr": published.psnr if published else None,
-                "paper_ssim": published.ssim if published else None,
-            }
-        )
+            rows.append(Row(_source(run, source), cells))
+            records.append(
+                {
+                    **({"run": source.name} if run.parts else {}),
+                    "comparison": name,
+                    "what": str(entry.get("what") or ""),
+                    "images": images,
+                    "psnr": psnr,
+                    "ssim": ssim,
+                    "paper_row": published.configuration if published else None,
+                    "paper_psnr": published.psnr if published else None,
+                    "paper_ssim": published.ssim if published else None,
+                }
+            )
     return Table(
         key="fidelity",
         title="Fidelity",
         caption="What calibration changes: PSNR and SSIM of the calibrated images against the "
         "same images before it, beside the paper's ablation on cardiomegaly.",
-        group_title="",
+        group_title="Run" if run.parts else "",
         columns=(
             "Images",
             "What",
@@ -150,6 +157,7 @@ def fidelity_table(run: Run) -> Table:
             "against the uncorrected images.",
         ),
         wordy=(0, 1, 7),
+        section="fidelity",
     )
 
 
@@ -162,22 +170,31 @@ def _ablation_of(name: str) -> str | None:
 
 
 def published_table(run: Run) -> Table | None:
-    """All nine AUCs of the paper for the run's data set, None where the paper has no such one."""
-    if run.published is None:
+    """All AUCs of the paper for the run's data sets, None where the paper has no such one."""
+    names = list(dict.fromkeys(run.references.values()))
+    if not names:
         return None
-    found = [lookup(run.published, arm, "") for arm in ("raw", "gda", "frerec")]
-    entries = [entry for entry in found if entry is not None]
+    found = [
+        entry
+        for name in names
+        for arm in ("raw", "gda", "frerec")
+        if (entry := lookup(name, arm, "")) is not None
+    ]
+    several = len(names) > 1
     return Table(
         key="published",
         title="The paper's AUCs",
-        caption=f"AUC as the paper printed it for {DATASETS[run.published]}.",
-        group_title="",
+        caption=f"AUC as the paper printed it for {', '.join(DATASETS[name] for name in names)}.",
+        group_title="Data set" if several else "",
         columns=("Arm", *CLASSIFIERS),
         rows=tuple(
-            Row("", (e.arm, *(fixed(e.by_classifier[name]) for name in CLASSIFIERS)))
-            for e in entries
+            Row(
+                DATASETS[e.dataset] if several else "",
+                (e.arm, *(fixed(e.by_classifier[name]) for name in CLASSIFIERS)),
+            )
+            for e in found
         ),
-        frame=pd.DataFrame([{"arm": e.arm, **e.by_classifier} for e in entries]),
+        frame=pd.DataFrame([{"data": e.dataset, "arm": e.arm, **e.by_classifier} for e in found]),
         notes=(
             "The paper does not state its image size, counts, splits or ratio of synthetic to "
             "real images: a difference to it is a description, not a test.",

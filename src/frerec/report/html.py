@@ -1,7 +1,9 @@
 """The report as one HTML page that needs nothing but itself."""
 
 import base64
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,32 +11,56 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from frerec.report.comparisons import compare
 from frerec.report.context_tables import counts_table, published_table
 from frerec.report.figures import FigureFiles
+from frerec.report.page_cells import cell_records, cells_table
+from frerec.report.page_facets import FACETS, Facets
+from frerec.report.page_sections import arrange
+from frerec.report.page_slider import examples
+from frerec.report.page_tables import page_table
 from frerec.report.published import ABLATION, BIBTEX, CITATION, INFERENCE
 from frerec.report.run import Run
 from frerec.report.tabular import Table
 
 NOTES = (
-    "The intervals are over seeds only: how the results would move with other patients in the "
-    "training or test set is not in them.",
+    "The Student-t intervals are over seeds only; those over seeds and patients draw the patients "
+    "of the test set anew too. How the results would move with other patients in the training set "
+    "is in neither.",
     "The synthetic set and the FreRec fit are shared by all seeds: how the results would move "
-    "with another generator run or another fit is not in the intervals either.",
+    "with another generator run or another fit is not in them either.",
     "A comparison of augmentations says as much as its generator is good: read it with the "
     "sample quality beside it.",
 )
 
 _MIME = {".svg": "image/svg+xml", ".png": "image/png"}
+_SCRIPT = "page.js"
 
 
-def render(run: Run, tables: Sequence[Table], figures: Sequence[FigureFiles]) -> str:
+@dataclass(frozen=True)
+class Finding:
+    """What a comparison was made for and what it shows; `attributes` say whom it names."""
+
+    question: str
+    sentence: str
+    attributes: Mapping[str, str]
+
+
+def render(
+    run: Run,
+    tables: Sequence[Table],
+    figures: Sequence[FigureFiles],
+    folder: Path | None = None,
+) -> str:
     """The page as text.
 
     Args:
         run: the run.
         tables: as `frerec.report.tables.all_tables` gives them.
         figures: as `frerec.report.figures.write_figures` wrote them; embedded, not linked.
+        folder: where the page will lie, for its links to the cells' files; run.path/report by
+            default.
 
     Returns:
-        HTML with inline styles and embedded images, light and dark.
+        HTML with inline styles, one inline script that the page's policy knows by its hash, and
+        embedded images; light and dark. Without scripts everything is shown.
     """
     environment = Environment(
         loader=PackageLoader("frerec.report", "templates"),
@@ -44,25 +70,49 @@ def render(run: Run, tables: Sequence[Table], figures: Sequence[FigureFiles]) ->
         lstrip_blocks=True,
     )
     environment.filters["embed"] = embed
-    by_key = {table.key: table for table in tables}
-    sentences: dict[str, list[tuple[str, str]]] = {}
-    for comparison in compare(run):
-        block = sentences.setdefault(comparison.group.title, [])
-        block.append((comparison.question, comparison.sentence))
+    assert environment.loader is not None
+    source = environment.loader.get_source(environment, _SCRIPT)[0]
+    script = source.replace("\r\n", "\n")  # as the browser reads it before it takes the hash
+    facets = Facets(run)
     seeds = sorted({cell.seed for cell in run.cells})
+    records = cell_records(run, folder if folder is not None else run.path / "report")
+    overview = cells_table(run)
+    cards = _cards(run)
+    own = ("run", "comparisons", "images", "cells", *(("samples",) if cards else ()))
     return environment.get_template("index.html.j2").render(
         run=run,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         states=_states(run),
         facts=_facts(run, seeds),
-        tables=by_key,
-        counts=counts_table(run) if run.counts else None,
-        published=published_table(run),
-        sentences=sentences,
-        warnings=[text for table in tables for text in table.warnings],
-        figures={figure.name: figure for figure in figures},
-        card=[(key, _plain(value)) for key, value in run.showcase.card.items()]
-        if run.showcase
-        else [],
+        facets={key: (FACETS[key], values) for key, values in facets.offered.items()},
+        sections=arrange(tables, figures, facets, own),
+        counts=[
+            page_table(counts_table(source), facets, heading=False, narrow=True)
+            for source in run.sources
+            if source.counts
+        ],
+        cells=page_table(
+            overview,
+            facets,
+            heading=False,
+            anchors=[record.anchor for record in records.cells],
+            links=[record.links for record in records.cells],
+        ),
+        records=records,
+        record_attributes=facets.of_table(overview),
+        published=[
+            page_table(published, facets, heading=False, narrow=True)
+            for published in {
+                source.published: published_table(source) for source in run.sources
+            }.values()
+            if published is not None
+        ],
+        findings=_findings(run, facets),
+        warnings=list(dict.fromkeys(text for table in tables for text in table.warnings)),
+        examples=examples(run),
+        missing=_missing(run),
+        cards=cards,
         notes=_notes(run, seeds),
         ablation=ABLATION.values(),
         inference=INFERENCE,
@@ -75,6 +125,41 @@ def embed(file: Path) -> str:
     """A file as a data: address."""
     content = base64.b64encode(file.read_bytes()).decode("ascii")
     return f"data:{_MIME[file.suffix]};base64,{content}"
+
+
+def _findings(run: Run, facets: Facets) -> dict[str, list[Finding]]:
+    """The comparisons in words, by the title of their group."""
+    found: dict[str, list[Finding]] = {}
+    for comparison in compare(run):
+        group = comparison.group
+        named = facets.attributes(
+            {
+                "data": (group.data,),
+                "classifier": (group.classifier,),
+                "arm": (comparison.first, comparison.second),
+            }
+        )
+        finding = Finding(comparison.question, comparison.sentence, named)
+        title = group.title if comparison.family == "primary" else f"{group.title}: controls"
+        found.setdefault(title, []).append(finding)
+    return found
+
+
+def _cards(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each generator's name and what its card says."""
+    found = []
+    for source in run.sources:
+        if (show := source.showcase) is not None and show.card:
+            lead = f"{source.dataset}: " if len(run.sources) > 1 else ""
+            name = lead + (show.generator or "unnamed")
+            found.append((name, [(key, _plain(value)) for key, value in show.card.items()]))
+    return found
+
+
+def _missing(run: Run) -> list[tuple[str, str]]:
+    """The parts of the showcase that failed, and why."""
+    shows = [source.showcase for source in run.sources if source.showcase is not None]
+    return [entry for show in shows for entry in show.missing.items()]
 
 
 def _states(run: Run) -> str:
@@ -118,7 +203,7 @@ def _notes(run: Run, seeds: Sequence[int]) -> list[str]:
             f"{len(seeds)} seed{'s are' if len(seeds) > 1 else ' is'} few: the intervals are "
             "wide, and only a large difference can be told from none. Five or more are better."
         )
-    if run.published is None:
+    if not run.references:
         notes.append("The paper has no such data set: its numbers are not comparable.")
     return notes
 

@@ -1,5 +1,8 @@
 """The table of how good the generator is, without which a comparison of arms says little."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from frerec.report.parsing import number
@@ -60,4 +63,15 @@ def quality_table(run: Run) -> Table:
             f"{EMPTY} where there are too few images.",
             *remarks,
         ),
+        section="samples",
     )
+
+
+def _measured(run: Run) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and quality of each set of samples; of several runs with the run's name."""
+    return [
+        (f"{source.name}, {name}" if run.parts else name, quality)
+        for source in run.sources
+        if source.showcase is not None
+        for name, quality in source.showcase.quality
+    ]

@@ -1,56 +1,28 @@
 """A run directory as plain data: read once, checked at the door, never written to."""
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from frerec.errors import DataError
-from frerec.report.parsing import number, numbers, read_json, section
+from frerec.report.cells import AXES, EXCLUDED, STATES, TRAINING, Cell, read_cell
+from frerec.report.parsing import read_json, section
 from frerec.report.published import DATASETS
 from frerec.report.showcase import Showcase, read_showcase
 
-METRICS = ("auc", "accuracy", "f1", "sensitivity", "specificity", "brier")
-AXES = ("data", "generator", "arm", "classifier", "seed")
-TRAINING = ("steps", "images_seen", "best_step", "train_real", "train_synthetic", "seconds")
-EXCLUDED = "excluded_memorised"  # of the training: samples left out, only where that was asked
-STATES = ("finished", "failed", "running", "pending")
+__all__ = ["AXES", "EXCLUDED", "STATES", "TRAINING", "Cell", "Run", "read_run"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the benchmark: data set x generator x arm x classifier x seed.
-
-    `test` has every name of METRICS where the state is "finished", and is empty otherwise;
-    `val` and `training` have what the cell recorded. `generator` is "" where the arm has none;
-    `extra` are further axes of the grid, such as ("calibrator.ratio", "0.5"). A cell that does
-    not depend on such an axis stands there once a value, with the same id.
-    """
-
-    id: str
-    data: str
-    generator: str
-    arm: str
-    classifier: str
-    seed: int
-    extra: tuple[tuple[str, str], ...]
-    state: str
-    seconds: float | None
-    error: str
-    test: Mapping[str, float]
-    val: Mapping[str, float]
-    training: Mapping[str, float]
-
-    @property
-    def finished(self) -> bool:
-        """True where the cell has results."""
-        return self.state == "finished"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """What `frerec benchmark` left in `path`. `published` is a key of the paper's data sets."""
+    """What `frerec benchmark` left in `path`; or several such, reported as one.
+
+    `published` is a key of the paper's data sets, and `references` has the same for each name of
+    the axis "data" that the paper has. `parts` are the runs that were put together, empty for a
+    run by itself; such a run has no showcase of its own.
+    """
 
     path: Path
     name: str
@@ -66,6 +38,21 @@ class Run:
     versions: Mapping[str, str]
     hardware: Mapping[str, str]
     showcase: Showcase | None
+    references: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple["Run", ...] = ()
+
+    @property
+    def sources(self) -> tuple["Run", ...]:
+        """The run directories: its parts, or itself."""
+        return self.parts or (self,)
+
+    def showcase_of(self, cells: Iterable[Cell]) -> Showcase | None:
+        """The showcase of the run directory that one of the cells lies in."""
+        folders = [cell.folder for cell in cells]
+        for source in self.sources:
+            if any(folder.is_relative_to(source.path / "cells") for folder in folders):
+                return source.showcase
+        return None
 
     @property
     def finished(self) -> tuple[Cell, ...]:
@@ -106,6 +93,7 @@ def read_run(path: Path) -> Run:
         raise DataError(f"{index}: cells must be a list; run the benchmark again to rewrite it")
     command = plan.get("command") or ""
     size = plan.get("image_size")
+    cells = _distinct(tuple(read_cell(path, entry, index) for entry in entries), index)
     return Run(
         path=path,
         name=str(plan.get("name") or path.resolve().name),
@@ -117,44 +105,19 @@ def read_run(path: Path) -> Run:
         classes=tuple(str(name) for name in plan.get("classes") or ()),
         image_size=None if size is None else int(size),
         counts=_counts(section(plan, "counts", index), index),
-        cells=_distinct(tuple(_read_cell(path, entry, index) for entry in entries), index),
+        cells=cells,
         versions=_texts(section(plan, "versions", index)),
         hardware=_texts(section(plan, "hardware", index)),
         showcase=read_showcase(path / "showcase"),
+        references=_references(cells, published),
     )
 
 
-def _read_cell(run: Path, entry: Any, index: Path) -> Cell:
-    axes = entry.get("axes") if isinstance(entry, dict) else None
-    missing = [key for key in ("arm", "classifier", "seed") if key not in (axes or {})]
-    if not isinstance(entry, dict) or not isinstance(axes, dict) or missing or "id" not in entry:
-        raise DataError(f"{index}: every cell needs an id and axes arm, classifier, seed: {entry}")
-    folder = run / "cells" / str(entry["id"])
-    status_file = folder / "status.json"
-    status = read_json(status_file) if status_file.is_file() else {"state": "pending"}
-    state = status.get("state")
-    if state not in STATES:
-        raise DataError(f"{status_file}: state must be one of {', '.join(STATES)}; found {state!r}")
-    try:
-        seed = int(axes["seed"])
-    except (TypeError, ValueError):
-        raise DataError(f"{index}: seed must be an integer; found {axes['seed']!r}") from None
-    test, val, training = _metrics(folder) if state == "finished" else ({}, {}, {})
-    return Cell(
-        id=str(entry["id"]),
-        data=str(axes.get("data") or ""),
-        generator="" if axes.get("generator") in (None, "none") else str(axes["generator"]),
-        arm=str(axes["arm"]),
-        classifier=str(axes["classifier"]),
-        seed=seed,
-        extra=tuple((str(k), str(v)) for k, v in axes.items() if k not in AXES),
-        state=state,
-        seconds=number(status.get("seconds")),
-        error=str(status.get("error") or ""),
-        test=test,
-        val=val,
-        training=training,
-    )
+def _references(cells: tuple[Cell, ...], published: str | None) -> dict[str, str]:
+    names = list(dict.fromkeys(cell.data for cell in cells))
+    if len(names) == 1:
+        return {} if published is None else {names[0]: published}
+    return {name: name for name in names if name in DATASETS}
 
 
 def _distinct(cells: tuple[Cell, ...], index: Path) -> tuple[Cell, ...]:
@@ -168,22 +131,6 @@ def _distinct(cells: tuple[Cell, ...], index: Path) -> tuple[Cell, ...]:
             )
         seen[axes] = cell.id
     return cells
-
-
-def _metrics(
-    folder: Path,
-) -> tuple[Mapping[str, float], Mapping[str, float], Mapping[str, float]]:
-    file = folder / "metrics.json"
-    remedy = f"delete {folder} and run the benchmark again, it redoes this cell alone"
-    if not file.is_file():
-        raise DataError(f"{file}: missing though the cell is finished; {remedy}")
-    content = read_json(file)
-    test = numbers(section(content, "test", file))
-    missing = [name for name in METRICS if name not in test]
-    if missing:
-        raise DataError(f"{file}: test.{missing[0]} must be a finite number; {remedy}")
-    val = numbers(section(content, "val", file))
-    return test, val, numbers(section(content, "training", file))
 
 
 def _texts(content: Mapping[str, object]) -> dict[str, str]:

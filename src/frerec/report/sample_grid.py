@@ -91,7 +91,7 @@ def sample_grid(show: Showcase, classes: Sequence[str], theme: Theme) -> Figure:
         for c, position in enumerate(positions):
             pair = outer[r, c].subgridspec(1, 2, wspace=0.03)
             image_panel, spectrum_panel = figure.add_subplot(pair[0]), figure.add_subplot(pair[1])
-            _show_image(image_panel, show.images[name][position])
+            show_image(image_panel, show.images[name][position])
             _show_spectrum(spectrum_panel, spectra[name][c], scale)
             if c == 0:
                 label = SET_TITLES[name].replace(", ", ",\n")
@@ -106,7 +106,8 @@ def sample_grid(show: Showcase, classes: Sequence[str], theme: Theme) -> Figure:
     return figure
 
 
-def _show_image(panel: Axes, image: np.ndarray) -> None:
+def show_image(panel: Axes, image: np.ndarray) -> None:
+    """Show an image [C, H, W] with values in 0 .. 255, pixel by pixel and without axes."""
     pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
     panel.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     bare(panel)

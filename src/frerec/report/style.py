@@ -39,6 +39,7 @@ LIGHT = Theme(
         "synthetic_frerec": "#0072b2",
         "synthetic_calibrated": "#0072b2",
         "real_frerec": "#009e73",
+        "real_calibrated": "#009e73",
     },
     cycle=("#1b1f24", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#9a6a00", "#56b4e9"),
 )
@@ -55,10 +56,35 @@ DARK = Theme(
         "synthetic_frerec": "#56b4e9",
         "synthetic_calibrated": "#56b4e9",
         "real_frerec": "#2cc79b",
+        "real_calibrated": "#2cc79b",
     },
     cycle=("#e8ecf0", "#f08a3c", "#56b4e9", "#2cc79b", "#e3a0c5", "#f0e442", "#8fb8ff"),
 )
 THEMES = (LIGHT, DARK)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one of many things is drawn: no two of the first 36 share colour, line and marker."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+def look(theme: Theme, number: int) -> Look:
+    """The look of the arm, class or setting with this number from 0.
+
+    The first is the one that the others are compared with: its colour is its own.
+    """
+    others = theme.cycle[1:]
+    return Look(
+        others[(number - 1) % len(others)] if number else theme.cycle[0],
+        _DASHES[number % len(_DASHES)],
+        _MARKERS[number % len(_MARKERS)],
+    )
 
 
 @contextmanager
@@ -94,6 +120,8 @@ def drawing(theme: Theme) -> Iterator[None]:
         "ytick.labelcolor": theme.text,
         # The same drawing gives the same bytes.
         "svg.hashsalt": "frerec",
+        # TrueType in the file, so that a PDF can be searched and edited everywhere.
+        "pdf.fonttype": 42,
     }
     with mpl.rc_context():
         mpl.rcdefaults()

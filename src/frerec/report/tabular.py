@@ -1,8 +1,12 @@
-"""A table that can be read and computed with: Markdown, CSV, and the HTML template's input."""
+"""A table that can be read and computed with: Markdown, CSV, JSON; input of LaTeX and HTML."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from frerec.evaluation.statistics import Estimate
@@ -14,10 +18,17 @@ NO_BREAK = "\u00a0"
 
 @dataclass(frozen=True)
 class Row:
-    """Cells as text; the first one names the row, `group` names the block that it is in."""
+    """One row as text.
+
+    Attributes:
+        group: the block that it is in.
+        cells: the first one names the row.
+        strong: positions of the cells that are printed bold.
+    """
 
     group: str
     cells: tuple[str, ...]
+    strong: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Table:
         notes: sentences under the table.
         warnings: what makes the table doubtful; printed in capitals as WARNING.
         wordy: positions of the columns that hold words and not numbers.
+        section: key of the page's section that it stands in; see `frerec.report.sections`.
     """
 
     key: str
@@ -47,6 +59,7 @@ class Table:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     wordy: tuple[int, ...] = (0,)
+    section: str = "results"
 
     def groups(self) -> list[tuple[str, list[Row]]]:
         """The rows by group, both in their order."""
@@ -61,11 +74,11 @@ class Table:
         lead = len(head)
         titles = [*head, *self.columns]
         rule = ["---" if i < lead or i - lead in self.wordy else "---:" for i in range(len(titles))]
-        body = [[row.group, *row.cells] if lead else list(row.cells) for row in self.rows]
+        body = [[escape(row.group)] * lead + _cells(row) for row in self.rows]
         lines = [f"## {self.title}", "", escape(self.caption), ""]
         lines += [f"**WARNING: {escape(text)}**\n" for text in self.warnings]
         if body:
-            lines += [_line(titles), _line(rule), *map(_line, body)]
+            lines += [_line(map(escape, titles)), _line(rule), *map(_line, body)]
         else:
             lines += ["Nothing to show yet."]
         if self.notes:
@@ -75,6 +88,14 @@ class Table:
     def write_csv(self, folder: Path) -> None:
         """Write `frame` as folder/KEY.csv; empty where a value is missing."""
         write_csv(self.frame, folder / f"{self.key}.csv")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows of `frame` as plain JSON values, None where one is missing."""
+        columns = [str(name) for name in self.frame.columns]
+        return [
+            dict(zip(columns, map(_plain, values), strict=True))
+            for values in self.frame.itertuples(index=False, name=None)
+        ]
 
 
 def write_csv(frame: pd.DataFrame, file: Path) -> None:
@@ -88,8 +109,18 @@ def escape(text: str) -> str:
     return text.replace("|", "\\|").replace("*", "\\*")
 
 
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(map(escape, cells)) + " |"
+def _cells(row: Row) -> list[str]:
+    texts = map(escape, row.cells)
+    return [f"**{text}**" if i in row.strong else text for i, text in enumerate(texts)]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def fixed(value: float | None, digits: int = 3) -> str:

@@ -4,19 +4,25 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frerec.report.comparisons import groups
-from frerec.report.run import EXCLUDED, TRAINING, Run
+from frerec.report.blocks import groups
+from frerec.report.parsing import number
+from frerec.report.run import EXCLUDED, TRAINING, Cell, Run
 from frerec.report.tabular import EMPTY, Row, Table, thousands
+
+# What a cell may have recorded of itself as a whole -> the column's title.
+_RECORDED = {"wall_seconds": "Wall seconds a cell", "peak_memory_mib": "Peak memory, MiB"}
 
 
 def training_table(run: Run) -> Table:
     """What each arm was trained with; warns where the arms did not get the same steps.
 
-    Samples left out as memorised have a column where a cell of the run leaves them out.
+    Samples left out as memorised have a column where a cell of the run leaves them out, and so
+    have wall time and peak memory where a cell recorded them.
     """
     rows, records, warnings = [], [], []
     excluding = any(EXCLUDED in cell.training for cell in run.finished)
-    keys = (*TRAINING, EXCLUDED) if excluding else TRAINING
+    recorded = [key for key in _RECORDED if any(_value(c, key) is not None for c in run.finished)]
+    keys = (*TRAINING, *((EXCLUDED,) if excluding else ()), *recorded)
     for block in groups(run):
         for key, what in (("steps", "optimiser steps"), ("images_seen", "images seen")):
             by_arm = {
@@ -31,7 +37,7 @@ def training_table(run: Run) -> Table:
             if not done:
                 continue
             spans = {
-                key: sorted({c.training[key] for c in done if key in c.training}) for key in keys
+                key: sorted({v for c in done if (v := _value(c, key)) is not None}) for key in keys
             }
             rows.append(
                 Row(block.title, (arm, str(len(done)), *(_span(v) for v in spans.values())))
@@ -57,12 +63,18 @@ def training_table(run: Run) -> Table:
             "Synthetic images",
             "Seconds a cell",
             *(("Left out as memorised",) if excluding else ()),
+            *(_RECORDED[key] for key in recorded),
         ),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
         notes=() if warnings or not rows else (equal + "number of images (checked).",),
         warnings=tuple(warnings),
+        section="training",
     )
+
+
+def _value(cell: Cell, key: str) -> float | None:
+    return number(cell.environment.get(key)) if key in _RECORDED else cell.training.get(key)
 
 
 def _span(values: Sequence[float]) -> str:

@@ -2,13 +2,18 @@
 
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
-from frerec.errors import DataError
+from frerec.errors import ConfigError, DataError
 from frerec.report.figures import write_figures
 from frerec.report.html import NOTES, render
-from frerec.report.run import Run, read_run
-from frerec.report.tables import all_tables, results_frame
+from frerec.report.latex import latex
+from frerec.report.machine import tables_json
+from frerec.report.merging import read_runs
+from frerec.report.results import results_frame
+from frerec.report.run import Run
+from frerec.report.tables import all_tables
 from frerec.report.tabular import Table, escape, write_csv
 
 _PAGE = "index.html"
@@ -16,24 +21,29 @@ _PAGE = "index.html"
 _MARK = ".frerec-report"
 
 
-def write_report(run_dir: Path, output: Path | None = None) -> Path:
-    """Write index.html, table.md, a CSV a table, results.csv and figures/ for a run.
+def write_report(run_dir: Path | Sequence[Path], output: Path | None = None) -> Path:
+    """Write the report of a run, or of several as one.
 
-    The tables and results are the same bytes for the same run. A run without a finished cell
-    or without a showcase is reported as far as it has come.
+    index.html; table.md; each table as KEY.csv and latex/KEY.tex; all of them as tables.json;
+    results.csv, a row a cell; figures/. The tables and results are the same bytes for the same
+    run. A run without a finished cell or without a showcase is reported as far as it has come.
 
     Args:
-        run_dir: the folder that `frerec benchmark` wrote; it is only read, but for `output`.
+        run_dir: the folder that `frerec benchmark` wrote, or several; only read, but for `output`.
         output: the report's folder, default run_dir/report; an older report there is replaced.
 
     Returns:
         The path of index.html.
 
     Raises:
-        DataError: where run_dir is no run directory, a file in it is damaged, or `output`
-            exists and is not a report.
+        DataError: where run_dir is no run directory, a file in it is damaged, several do not go
+            together, or `output` exists and is not a report.
+        ConfigError: for several runs without `output`.
     """
-    run = read_run(Path(run_dir))
+    paths = [Path(run_dir)] if isinstance(run_dir, str | Path) else [Path(each) for each in run_dir]
+    if len(paths) > 1 and output is None:
+        raise ConfigError("output is missing: give output=FOLDER for a report of several runs")
+    run = read_runs(paths)
     target = Path(output) if output is not None else run.path / "report"
     if target.exists() and not _replaceable(target):
         raise DataError(
@@ -44,7 +54,7 @@ def write_report(run_dir: Path, output: Path | None = None) -> Path:
     staging = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
     staging.mkdir()
     try:
-        _write(run, staging)
+        _write(run, staging, target)
         _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -55,17 +65,26 @@ def _replaceable(target: Path) -> bool:
     return target.is_dir() and ((target / _MARK).is_file() or not any(target.iterdir()))
 
 
-def _write(run: Run, folder: Path) -> None:
+def _write(run: Run, folder: Path, target: Path) -> None:
+    """Write everything into `folder`, as it will lie in `target`."""
     tables = all_tables(run)
+    (folder / "latex").mkdir()
     for table in tables:
         table.write_csv(folder)
+        _write_text(folder / "latex" / f"{table.key}.tex", latex(table))
+    _write_text(folder / "tables.json", tables_json(run, tables))
     write_csv(results_frame(run), folder / "results.csv")
-    (folder / "table.md").write_text(_markdown(run, tables), encoding="utf-8", newline="\n")
+    _write_text(folder / "table.md", _markdown(run, tables))
     figures = folder / "figures"
     figures.mkdir()
-    page = render(run, tables, write_figures(run, figures))
-    (folder / _PAGE).write_text(page, encoding="utf-8", newline="\n")
-    (folder / _MARK).write_text("frerec report\n", encoding="utf-8")
+    page = render(run, tables, write_figures(run, figures), target)
+    _write_text(folder / _PAGE, page)
+    _write_text(folder / _MARK, "frerec report\n")
+
+
+def _write_text(file: Path, text: str) -> None:
+    """The same bytes on every system."""
+    file.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _markdown(run: Run, tables: list[Table]) -> str:

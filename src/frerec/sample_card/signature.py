@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from frerec.calibration.reconstruction import HIGH_BAND
 from frerec.calibration.rows import ImageRows
 from frerec.diagnosis.measuring import Spectra, SpectraMeter
-from frerec.diagnosis.planes import DIFFERENCE_MAP, POWER_MAP, plane_panel, scale_bar
+from frerec.report.planes import DIFFERENCE_MAP, POWER_MAP, plane_panel, scale_bar
 from frerec.report.style import LIGHT, Theme, drawing
 
 BATCH = 64

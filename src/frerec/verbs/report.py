@@ -1,17 +1,32 @@
-"""``frerec report``: tables and figures of a run."""
+"""``frerec report``: tables and figures of a run, or of several as one; or of a sweep."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from frerec.config import compose_config, require
+from frerec.errors import ConfigError
 from frerec.report import write_report
+from frerec.report.sweep_page import write_sweep_report
+from frerec.report.sweep_run import is_sweep
+
+_RUN = "run="
 
 
 def run(config_name: str, overrides: Sequence[str]) -> int:
-    """Write the report of an existing run and print where it is."""
-    config = compose_config(config_name, overrides)
-    run_dir = Path(require(config, "run", "the folder of a run, as runs/demo"))
-    page = write_report(run_dir, Path(config.output) if config.output else None)
-    print((page.parent / "table.md").read_text())
+    """Write the report of existing runs and print where it is."""
+    given = [override for override in overrides if override.startswith(_RUN)]
+    others = [override for override in overrides if not override.startswith(_RUN)]
+    # Each is composed by itself: a list in Hydra's grammar would stumble over signs in a path.
+    configs = [compose_config(config_name, [*others, each]) for each in given or [f"{_RUN}???"]]
+    runs = [Path(require(config, "run", "the folder of a run, as runs/demo")) for config in configs]
+    output = Path(configs[0].output) if configs[0].output else None
+    sweeps = [path for path in runs if is_sweep(path)]
+    if sweeps and len(runs) > 1:
+        raise ConfigError(f"run={sweeps[0]}: a sweep is reported by itself; give it alone")
+    if sweeps:
+        page = write_sweep_report(sweeps[0], output)
+    else:
+        page = write_report(runs, output)
+        print((page.parent / "table.md").read_text(encoding="utf-8"))
     print(f"Report: {page}")
     return 0
