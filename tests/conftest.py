@@ -8,15 +8,7 @@ from pathlib import Path
 # workers as in the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import pytest
 import torch
 
 torch.set_num_threads(1)
 sys.path.insert(0, str(Path(__file__).parent))  # `from fixtures import ...` in every test file
-
-
-@pytest.fixture(autouse=True)
-def _no_pdf_of_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PDFs of figures cost seconds a report: they are written where they are tested."""
-    if request.module.__name__.rpartition(".")[2] != "test_figures":
-        monkeypatch.setattr("frerec.report.figures.files.FORMATS", ("png", "svg"))

@@ -38,6 +38,7 @@ SMALL = [
     "trainer.accelerator=cpu",
     "trainer.progress=false",
     "showcase.spectra=16",
+    "report.figures=[]",
 ]
 
 

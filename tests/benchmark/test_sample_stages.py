@@ -41,7 +41,13 @@ def data(root: Path) -> ImageDataModule:
 
 
 def run(root: Path, *overrides: str) -> int:
-    small = ("debug=fast", "classifier.batch_size=8", "showcase.spectra=8", "grid.arm=[gda]")
+    small = (
+        "debug=fast",
+        "classifier.batch_size=8",
+        "showcase.spectra=8",
+        "grid.arm=[gda]",
+        "report.figures=[]",
+    )
     paths = (f"paths.store={root / 'store'}", f"paths.runs={root / 'runs'}")
     return main(["benchmark", *DATA, *FAST, *small, *paths, *overrides])
 

@@ -31,6 +31,7 @@ OVERRIDES = [
     "features.name=resnet10t",
     "showcase.spectra=16",
     "showcase.embedding_images=8",
+    "report.figures=[]",
     "grid.arm=[raw,shr,raw_frerec,frerec]",
 ]
 

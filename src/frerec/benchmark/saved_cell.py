@@ -15,9 +15,9 @@ from frerec.errors import ConfigError
 
 FROM = "from"
 # What may differ from the saved cell, because no result depends on it.
-FREE = ("name", "paths", "trainer", "logger", "data.root")
+FREE = ("name", "paths", "trainer", "logger", "report", "data.root")
 # Parts that shape no result; a key that a newer frerec added to them takes its default.
-_SETTINGS = ("paths", "trainer", "showcase", "executor")
+_SETTINGS = ("paths", "trainer", "showcase", "report", "executor")
 
 
 def read_saved_cell(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frerec.errors import ConfigError, DataError
-from frerec.report.figures import write_figures
+from frerec.report.figures import FORMATS, write_figures
 from frerec.report.html import NOTES, render
 from frerec.report.latex import latex
 from frerec.report.machine import tables_json
@@ -21,7 +21,11 @@ _PAGE = "index.html"
 _MARK = ".frerec-report"
 
 
-def write_report(run_dir: Path | Sequence[Path], output: Path | None = None) -> Path:
+def write_report(
+    run_dir: Path | Sequence[Path],
+    output: Path | None = None,
+    figures: Sequence[str] = FORMATS,
+) -> Path:
     """Write the report of a run, or of several as one.
 
     index.html; table.md; each table as KEY.csv and latex/KEY.tex; all of them as tables.json;
@@ -31,6 +35,7 @@ def write_report(run_dir: Path | Sequence[Path], output: Path | None = None) -> 
     Args:
         run_dir: the folder that `frerec benchmark` wrote, or several; only read, but for `output`.
         output: the report's folder, default run_dir/report; an older report there is replaced.
+        figures: formats of the figures; none are drawn without one.
 
     Returns:
         The path of index.html.
@@ -54,7 +59,7 @@ def write_report(run_dir: Path | Sequence[Path], output: Path | None = None) -> 
     staging = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
     staging.mkdir()
     try:
-        _write(run, staging, target)
+        _write(run, staging, target, figures)
         _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -65,7 +70,7 @@ def _replaceable(target: Path) -> bool:
     return target.is_dir() and ((target / _MARK).is_file() or not any(target.iterdir()))
 
 
-def _write(run: Run, folder: Path, target: Path) -> None:
+def _write(run: Run, folder: Path, target: Path, formats: Sequence[str]) -> None:
     """Write everything into `folder`, as it will lie in `target`."""
     tables = all_tables(run)
     (folder / "latex").mkdir()
@@ -77,7 +82,7 @@ def _write(run: Run, folder: Path, target: Path) -> None:
     _write_text(folder / "table.md", _markdown(run, tables))
     figures = folder / "figures"
     figures.mkdir()
-    page = render(run, tables, write_figures(run, figures), target)
+    page = render(run, tables, write_figures(run, figures, formats), target)
     _write_text(folder / _PAGE, page)
     _write_text(folder / _MARK, "frerec report\n")
 

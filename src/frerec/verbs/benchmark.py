@@ -10,6 +10,7 @@ from frerec.benchmark.plan import compose_base
 from frerec.benchmark.runner import run_benchmark
 from frerec.config import instantiate
 from frerec.report import write_report
+from frerec.report.figures import check_formats
 from frerec.tracking import NoTracker
 from frerec.tracking.report import track_report
 
@@ -21,10 +22,11 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
 
     ``from=CELL/config.yaml name=NEW`` runs one saved cell again.
     """
+    base = compose_base(config_name, overrides)
+    figures = check_formats(base.report.figures, "report.figures")
     run_dir, failed = run_benchmark(config_name, overrides)
     with FileLock(run_dir / "report.lock"):
-        page = write_report(run_dir)
-    base = compose_base(config_name, overrides)
+        page = write_report(run_dir, figures=figures)
     tracker = instantiate(base.logger)
     if not isinstance(tracker, NoTracker):
         settings = OmegaConf.to_container(base, resolve=True)

@@ -1,16 +1,18 @@
 """A figure as files: both themes, as an image and as vectors, the same bytes for the same data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from frerec.errors import ConfigError
 from frerec.report.style import LIGHT, THEMES, Theme, drawing
 
 _DPI = 200
 FORMATS = ("png", "svg", "pdf")
+PAGE_FORMATS = ("svg", "png")  # what a browser shows
 # The time of writing, which these formats would hold.
 _METADATA: Mapping[str, Mapping[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -40,6 +42,21 @@ class FigureFiles:
     shown: str = "svg"
 
 
+def check_formats(formats: Sequence[str], key: str) -> tuple[str, ...]:
+    """The formats of figures that a report was asked for.
+
+    Raises:
+        ConfigError: names ``key`` where one is unknown, or none can be shown on the page.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or (formats and not set(formats) & set(PAGE_FORMATS)):
+        raise ConfigError(
+            f"{key}=[{','.join(map(str, formats))}]: expected some of {', '.join(FORMATS)}, png or "
+            "svg among them for the page; [] draws none"
+        )
+    return tuple(formats)
+
+
 def save_figure(
     folder: Path,
     name: str,
@@ -50,6 +67,7 @@ def save_figure(
     caption: str,
     section: str,
     shown: str = "svg",
+    formats: Sequence[str] = FORMATS,
 ) -> FigureFiles:
     """Draw a figure in both themes into ``folder``: NAME.SUFFIX and NAME_dark.SUFFIX.
 
@@ -61,12 +79,15 @@ def save_figure(
         alt: as there.
         caption: as there.
         section: as there.
-        shown: as there.
+        shown: as there; another of PAGE_FORMATS where it is not among ``formats``.
+        formats: the suffixes; one of PAGE_FORMATS must be among them.
     """
+    if shown not in formats:
+        shown = next(suffix for suffix in PAGE_FORMATS if suffix in formats)
     files: dict[str, dict[str, Path]] = {}
     for theme in THEMES:
         stem = name if theme is LIGHT else f"{name}_{theme.name}"
-        files[theme.name] = {suffix: folder / f"{stem}.{suffix}" for suffix in FORMATS}
+        files[theme.name] = {suffix: folder / f"{stem}.{suffix}" for suffix in formats}
         with drawing(theme):
             figure = draw(theme)
             figure.draw_without_rendering()

@@ -1,5 +1,7 @@
 """Draws what a run has results for, each figure for the section that it stands in."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from frerec.report.figures import (
@@ -12,36 +14,41 @@ from frerec.report.figures import (
     sensitivity,
     spectra,
 )
-from frerec.report.figures.files import FigureFiles, save_figure
+from frerec.report.figures.files import FORMATS, FigureFiles, save_figure
 from frerec.report.run import Run
 from frerec.report.sample_grid import choose, sample_grid
 from frerec.report.showcase import SET_TITLES, Showcase
 
+Save = Callable[..., FigureFiles]  # save_figure with its folder and formats
 
-def write_figures(run: Run, folder: Path) -> list[FigureFiles]:
+
+def write_figures(run: Run, folder: Path, formats: Sequence[str] = FORMATS) -> list[FigureFiles]:
     """Draw what the run has results for.
 
     Args:
         run: the run.
-        folder: gets NAME.SUFFIX and NAME_dark.SUFFIX for png, svg and pdf; it must exist.
+        folder: gets NAME.SUFFIX and NAME_dark.SUFFIX; it must exist.
+        formats: the suffixes, of FORMATS; without any, nothing is drawn.
 
     Returns:
         The figures in the order of the report; none for what is missing.
     """
-    written = _of_results(run, folder) if run.finished else []
+    if not formats:
+        return []
+    save = partial(save_figure, folder, formats=formats)
+    written = _of_results(run, save) if run.finished else []
     shown = [(source, source.showcase) for source in run.sources if source.showcase is not None]
     for number, (source, show) in enumerate(shown, 1):
         mark, where = (f"_{number}", f", {source.name}") if len(shown) > 1 else ("", "")
-        written += _of_images(source, show, folder, mark, where)
-        written += _of_features(source, show, folder, mark, where)
+        written += _of_images(source, show, save, mark, where)
+        written += _of_features(source, show, save, mark, where)
     return written
 
 
-def _of_results(run: Run, folder: Path) -> list[FigureFiles]:
+def _of_results(run: Run, save: Save) -> list[FigureFiles]:
     published = "Open markers are the paper's values, shown where the classifier is the same."
     written = [
-        save_figure(
-            folder,
+        save(
             "auc",
             lambda theme: auc.auc_figure(run, theme),
             title="AUC by arm",
@@ -54,8 +61,7 @@ def _of_results(run: Run, folder: Path) -> list[FigureFiles]:
     curves, maps = sensitivity.curves(run), sensitivity.heat_maps(run)
     if curves:
         written.append(
-            save_figure(
-                folder,
+            save(
                 "sensitivity",
                 lambda theme: sensitivity.sensitivity_figure(curves, run, theme),
                 title="Sensitivity to SHR's settings",
@@ -69,8 +75,7 @@ def _of_results(run: Run, folder: Path) -> list[FigureFiles]:
         )
     if maps:
         written.append(
-            save_figure(
-                folder,
+            save(
                 "sensitivity_map",
                 lambda theme: sensitivity.heat_map_figure(maps, theme),
                 title="Sensitivity to r and K together",
@@ -81,8 +86,7 @@ def _of_results(run: Run, folder: Path) -> list[FigureFiles]:
             )
         )
     written += [
-        save_figure(
-            folder,
+        save(
             "roc",
             lambda theme: roc.roc_figure(run, theme),
             title="ROC curves",
@@ -93,8 +97,7 @@ def _of_results(run: Run, folder: Path) -> list[FigureFiles]:
             "overlap though their paired difference is clear: the comparisons tell.",
             section="classifiers",
         ),
-        save_figure(
-            folder,
+        save(
             "reliability",
             lambda theme: reliability.reliability_figure(run, theme),
             title="Reliability of the probabilities",
@@ -109,12 +112,11 @@ def _of_results(run: Run, folder: Path) -> list[FigureFiles]:
     return written
 
 
-def _of_images(run: Run, show: Showcase, folder: Path, mark: str, where: str) -> list[FigureFiles]:
+def _of_images(run: Run, show: Showcase, save: Save, mark: str, where: str) -> list[FigureFiles]:
     written = []
     if mean_spectra.shown_planes(show):
         written.append(
-            save_figure(
-                folder,
+            save(
                 f"mean_spectra{mark}",
                 lambda theme: mean_spectra.mean_spectra_figure(show, theme),
                 title=f"Mean spectra{where}",
@@ -129,8 +131,7 @@ def _of_images(run: Run, show: Showcase, folder: Path, mark: str, where: str) ->
         )
     if "real" in show.spectra and len(show.spectra) > 1:
         written.append(
-            save_figure(
-                folder,
+            save(
                 f"spectra{mark}",
                 lambda theme: spectra.spectra_figure(show, theme),
                 title=f"Radial spectra{where}",
@@ -145,8 +146,7 @@ def _of_images(run: Run, show: Showcase, folder: Path, mark: str, where: str) ->
     if choose(show):
         shown = ", ".join(SET_TITLES[name] for name in choose(show))
         written.append(
-            save_figure(
-                folder,
+            save(
                 f"samples{mark}",
                 lambda theme: sample_grid(show, run.classes, theme),
                 title=f"Samples and their spectra{where}",
@@ -160,8 +160,7 @@ def _of_images(run: Run, show: Showcase, folder: Path, mark: str, where: str) ->
         )
     if differences.shown_pairs(show):
         written.append(
-            save_figure(
-                folder,
+            save(
                 f"differences{mark}",
                 lambda theme: differences.differences_figure(show, theme),
                 title=f"What calibration changes{where}",
@@ -176,14 +175,11 @@ def _of_images(run: Run, show: Showcase, folder: Path, mark: str, where: str) ->
     return written
 
 
-def _of_features(
-    run: Run, show: Showcase, folder: Path, mark: str, where: str
-) -> list[FigureFiles]:
+def _of_features(run: Run, show: Showcase, save: Save, mark: str, where: str) -> list[FigureFiles]:
     if not embedding.shown_methods(show):
         return []
     return [
-        save_figure(
-            folder,
+        save(
             f"embedding{mark}",
             lambda theme: embedding.embedding_figure(show, run.classes, theme),
             title=f"Features before and after calibration{where}",
