@@ -1,4 +1,4 @@
-"""``frerec benchmark`` through the command line: cells, resume after SIGKILL, failures, W&B."""
+"""``frerec benchmark`` through the command line: cells, resume after SIGKILL, failures."""
 
 import csv
 import json
@@ -30,6 +30,8 @@ SMALL = [
     "trainer.accelerator=cpu",
     "trainer.progress=false",
     "showcase.spectra=16",
+    "showcase.embeddings=[]",
+    "showcase.inference_images=0",
     "report.figures=[]",
 ]
 
@@ -76,6 +78,10 @@ def test_every_cell_is_complete_and_its_metrics_follow_from_its_predictions(
             assert metrics[split]["auc"] == pytest.approx(auc, abs=1e-6)  # type: ignore[index]
         names = {path.name for path in metrics["dir"].iterdir()}  # type: ignore[attr-defined]
         assert {"config.yaml", "status.json", "log.jsonl", "metrics.json"} <= names
+        lines = (metrics["dir"] / "log.jsonl").read_text().splitlines()  # type: ignore[operator]
+        steps = [json.loads(line)["step"] for line in lines]
+        assert steps == sorted(steps)
+        assert steps[-1] == 4
 
 
 @pytest.mark.xdist_group("benchmark")
@@ -146,38 +152,47 @@ def test_the_report_has_its_tables_figures_and_page(finished: Path) -> None:
 
 
 @pytest.mark.xdist_group("benchmark")
-def test_a_second_run_redoes_nothing(finished: Path) -> None:
-    before = {p: p.stat().st_mtime_ns for p in (finished / "runs").glob("*/cells/*/metrics.json")}
-    first = table(finished)
+def test_a_second_run_makes_cells_with_damaged_files_again_and_redoes_nothing_else(
+    finished: Path,
+) -> None:
+    first, found = table(finished), cells(finished)
+    folders = {name: metrics["dir"] for name, metrics in found.items()}
+    (folders["raw-0"] / "status.json").write_text("")  # type: ignore[operator]
+    (folders["gda-0"] / "metrics.json").write_text("[]")  # type: ignore[operator]
+    before = {n: (f / "predictions.parquet").stat().st_mtime_ns for n, f in folders.items()}  # type: ignore[operator]
     assert main(arguments(finished)) == 0
-    assert {p: p.stat().st_mtime_ns for p in before} == before
+    after = {n: (f / "predictions.parquet").stat().st_mtime_ns for n, f in folders.items()}  # type: ignore[operator]
+    assert {name for name in before if before[name] != after[name]} == {"raw-0", "gda-0"}
     assert table(finished) == first
-
-
-@pytest.mark.xdist_group("benchmark")
-@pytest.mark.parametrize(("name", "content"), [("status.json", ""), ("metrics.json", "[]")])
-def test_a_cell_with_a_damaged_file_is_made_again(finished: Path, name: str, content: str) -> None:
-    before = table(finished)
-    folder = cells(finished)["raw-0"]["dir"]
-    (folder / name).write_text(content)  # type: ignore[operator]
-    assert main(arguments(finished)) == 0
-    assert table(finished) == before
 
 
 @pytest.mark.xdist_group("benchmark")
 def test_report_verb_writes_the_same_table(finished: Path, tmp_path: Path) -> None:
     run = str(finished / "runs" / "benchmark")
-    assert main(["report", run, f"output={tmp_path / 'r'}"]) == 0
+    assert main(["report", run, f"output={tmp_path / 'r'}", "figures=[]"]) == 0
     assert (tmp_path / "r" / "table.csv").read_bytes() == table(finished)
 
 
+def same_results(root: Path, finished: Path, *names: str) -> None:
+    """The cells are those, and say what the uninterrupted run's say."""
+    found, expected = cells(root), cells(finished)
+    assert sorted(found) == sorted(names)
+    for name in names:
+        files = [cell["dir"] / "predictions.parquet" for cell in (found[name], expected[name])]  # type: ignore[operator]
+        assert files[0].read_bytes() == files[1].read_bytes()
+        for key in ("axes", "val", "test"):
+            assert found[name][key] == expected[name][key]
+
+
 @pytest.mark.xdist_group("resume")
-def test_killed_anywhere_it_resumes_to_the_same_table(finished: Path, tmp_path: Path) -> None:
-    """SIGKILL twice, at different places; then the table equals the uninterrupted one's."""
-    command = [sys.executable, "-m", "frerec", *arguments(tmp_path)]
+def test_killed_anywhere_it_resumes_to_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    """SIGKILL while the calibrator trains, and again when a cell is finished."""
+    more = ["grid.arm=[frerec,raw]"]  # the calibrator first: when it trains, no cell is finished
+    command = [sys.executable, "-m", "frerec", *arguments(tmp_path, *more)]
     marks = ["store/calibrators/*.partial/last.ckpt", "runs/benchmark/cells/*/metrics.json"]
     kept: dict[Path, int] = {}
     for mark in marks:
+        assert not list(tmp_path.glob(mark)), "there before: the kill would be at the start"
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
         )
@@ -188,42 +203,23 @@ def test_killed_anywhere_it_resumes_to_the_same_table(finished: Path, tmp_path: 
         for path in tmp_path.glob("runs/*/cells/*/status.json"):
             if json.loads(path.read_text())["state"] == "finished":
                 kept[path] = path.stat().st_mtime_ns
-    assert main(arguments(tmp_path)) == 0
+    assert main(arguments(tmp_path, *more)) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert table(tmp_path) == table(finished)
+    same_results(tmp_path, finished, "frerec-0", "raw-0")
 
 
 @pytest.mark.xdist_group("resume")
 def test_two_processes_may_share_a_run(finished: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "frerec", *arguments(tmp_path)]
+    more = ["grid.arm=[frerec,raw]"]
+    command = [sys.executable, "-m", "frerec", *arguments(tmp_path, *more)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(command, **quiet) for _ in range(2)]  # type: ignore[call-overload]
     logs = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], logs
     begun = [line for log in logs for line in log.splitlines() if line.endswith(" resnet10t 0")]
-    assert len(begun) == len(set(begun)) == 4, "a cell ran twice"
-    assert table(tmp_path) == table(finished)
-
-
-@pytest.mark.xdist_group("wandb")
-def test_wandb_runs_offline_without_an_account_one_run_a_cell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    code = main(arguments(tmp_path, "logger=wandb", "grid.arm=[raw]", "grid.seed=[0,1]"))
-    assert code == 0
-    runs = list((tmp_path / "runs").rglob("offline-run-*"))
-    assert len([r for r in runs if r.is_dir()]) == 3  # two cells and the report
-    sent = [p for run in runs for p in (*run.glob("*.wandb"), *run.glob("files/**/*"))]
-    assert len([p for p in sent if p.suffix == ".wandb"]) == 3
-    for file in (p for p in sent if p.is_file()):  # what `wandb sync` would send
-        assert str(tmp_path).encode() not in file.read_bytes(), f"{file.name} names a local folder"
-    for metrics in cells(tmp_path).values():
-        lines = (metrics["dir"] / "log.jsonl").read_text().splitlines()  # type: ignore[operator]
-        steps = [json.loads(line)["step"] for line in lines]
-        assert steps == sorted(steps)
-        assert steps[-1] == 4
+    assert len(begun) == len(set(begun)) == 2, "a cell ran twice"
+    same_results(tmp_path, finished, "frerec-0", "raw-0")
+    assert not list((tmp_path / "runs" / "benchmark").glob(".report-*"))
 
 
 def test_configurations_sent_to_wandb_hold_no_machine_paths() -> None:
@@ -321,14 +317,13 @@ def test_a_failed_calibrator_leaves_a_report_of_the_other_arms(
     assert "diverged" in text
 
 
-def planned_ids(root: Path, *more: str) -> dict[str, str]:
-    """Cell ids by arm, without running anything."""
-    from frerec.benchmark.cell import make_cell
+def planned_ids(root: Path, data: dict[str, object], *more: str) -> dict[str, str]:
+    """Cell ids by arm, without running anything; data prepared before are not prepared again."""
     from frerec.benchmark.plan import expand
-    from frerec.benchmark.stages import Stages
+    from frerec.benchmark.runner import Kept, with_stages
 
     _, planned = expand("benchmark", arguments(root, *more)[1:])
-    made = [make_cell(item, Stages(item.config)) for item in planned]
+    made = with_stages(planned, False, Kept(data=data))
     return {cell.axes["arm"]: cell.id for cell in made}
 
 
@@ -341,17 +336,21 @@ def test_a_cell_id_changes_with_what_shapes_its_result_and_with_nothing_else(
         tmp_path / "mine", textured_images(8, seed=2), [f"{'ab'[i % 2]}/{i}.png" for i in range(8)]
     )
     base = ["data=folder", f"data.root={tmp_path / 'real'}", "samples=folder"]
-    base += [f"samples.path={tmp_path / 'mine'}"]
+    # Of these arms one takes no calibrator and one no samples; raw takes neither.
+    base += [f"samples.path={tmp_path / 'mine'}", "grid.arm=[gda,raw_frerec,frerec]"]
     data_less = [a for a in SMALL if not a.startswith("data")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules[__name__], "SMALL", data_less)
-        reference = planned_ids(tmp_path, *base)
+        data: dict[str, object] = {}
+        reference = planned_ids(tmp_path, data, *base)
         every = set(reference)
         calibrated = {"frerec", "raw_frerec"}
         for change, expected in (
-            ("trainer.progress=true", set()),
-            ("trainer.accelerator=auto", set()),
-            ("calibrator.training.accelerator=gpu", set()),
+            (
+                "trainer.progress=true trainer.accelerator=auto"
+                " calibrator.training.accelerator=gpu",
+                set(),
+            ),
             ("data.classes=[b,a]", every),
             ("data.modality=brain_mri", every),
             ("data.val_fraction=0.3", every),
@@ -360,11 +359,11 @@ def test_a_cell_id_changes_with_what_shapes_its_result_and_with_nothing_else(
             ("calibrator.training.seed=5", calibrated),
             ("calibrator.stages=[shr]", calibrated),
         ):
-            found = planned_ids(tmp_path, *base, change)
+            found = planned_ids(tmp_path, data, *base, *change.split())
             assert {arm for arm in every if found[arm] != reference[arm]} == expected, change
         sample = next((tmp_path / "mine").rglob("*.png"))
         write_tree(sample.parent, textured_images(1, seed=9), [sample.name])
-        found = planned_ids(tmp_path, *base)
+        found = planned_ids(tmp_path, data, *base)
         assert {arm for arm in every if found[arm] != reference[arm]} == {"gda", "frerec"}
 
 

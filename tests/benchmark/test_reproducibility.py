@@ -9,6 +9,7 @@ import yaml
 
 import frerec.verbs.benchmark as verb
 from frerec.benchmark.cell import make_cell
+from frerec.benchmark.cell_record import write_config
 from frerec.benchmark.plan import expand
 from frerec.benchmark.stages import Stages
 from frerec.cli import main
@@ -23,7 +24,7 @@ TINY = [
 ]  # fmt: skip
 
 
-def small_report(run_dir: Path) -> Path:
+def small_report(run_dir: Path, **_: object) -> Path:
     """Stands where the report is written: it has tests of its own."""
     (run_dir / "report").mkdir(exist_ok=True)
     (run_dir / "report" / "table.md").write_text("table")
@@ -46,13 +47,27 @@ def the_cell(root: Path, name: str) -> Path:
     return cell
 
 
+GRID = "grid={arm:[frerec],seed:[3],calibrator.shr.ratio:[0.4]}"
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished FreRec cell with an axis of its own."""
     root = tmp_path_factory.mktemp("saved")
-    grid = "grid={arm:[frerec],seed:[3],calibrator.shr.ratio:[0.4]}"
-    assert benchmark(*TINY, grid, *places(root), "name=first") == 0
+    assert benchmark(*TINY, GRID, *places(root), "name=first") == 0
     return the_cell(root, "first")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of such a cell with its configuration alone: nothing was trained."""
+    root = tmp_path_factory.mktemp("written")
+    _, (planned,) = expand("benchmark", [*TINY, GRID, *places(root), "name=first"])
+    cell = make_cell(planned, Stages(planned.config))
+    folder = root / "runs" / "first" / "cells" / cell.id
+    folder.mkdir(parents=True)
+    write_config(folder, cell.config, cell_id=cell.id, values=cell.values)
+    return folder
 
 
 @pytest.mark.xdist_group("reproducibility")
@@ -72,12 +87,13 @@ def test_a_cell_run_again_from_its_configuration_gives_the_same_numbers(
     plan = json.loads((tmp_path / "runs" / "again" / "benchmark.json").read_text())
     assert [cell["id"] for cell in plan["cells"]] == [saved.name]
     assert (tmp_path / "store" / "calibrators").is_dir()
+    assert plan["git_commit"] == environment.git_state()[0]
+    assert {"versions", "hardware", "git_dirty"} <= set(plan)
+    check_environment(saved)
 
 
-@pytest.mark.xdist_group("reproducibility")
-def test_a_cell_says_with_what_when_and_where_it_was_made_and_names_no_machine(
-    saved: Path,
-) -> None:
+def check_environment(saved: Path) -> None:
+    """It says with what, when and where the cell was made, and names no machine."""
     record = json.loads((saved / "environment.json").read_text())
     assert record["seed"] == 3
     assert record["versions"]["torch"] == environment.package_versions()["torch"]
@@ -94,14 +110,14 @@ def test_a_cell_says_with_what_when_and_where_it_was_made_and_names_no_machine(
 
 
 @pytest.mark.xdist_group("reproducibility")
-def test_overrides_of_places_reach_what_follows_them(saved: Path, tmp_path: Path) -> None:
+def test_overrides_of_places_reach_what_follows_them(written: Path, tmp_path: Path) -> None:
     more = ["name=x", "trainer.accelerator=auto", "logger=csv", *places(tmp_path)]
-    base, (planned,) = expand("benchmark", [f"from={saved / 'config.yaml'}", *more])
+    base, (planned,) = expand("benchmark", [f"from={written / 'config.yaml'}", *more])
     assert base.name == "x"
     assert planned.config.data.cache_dir == f"{tmp_path / 'store'}/data"
     assert planned.config.calibrator.training.accelerator == "auto"
     assert planned.config.logger["_target_"] == "frerec.tracking.CsvTracker"
-    assert make_cell(planned, Stages(planned.config)).id == saved.name
+    assert make_cell(planned, Stages(planned.config)).id == written.name
 
 
 @pytest.mark.xdist_group("reproducibility")
@@ -115,15 +131,15 @@ def test_overrides_of_places_reach_what_follows_them(saved: Path, tmp_path: Path
     ],
 )
 def test_a_saved_cell_takes_no_other_settings(
-    saved: Path, overrides: list[str], message: str
+    written: Path, overrides: list[str], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        expand("benchmark", [f"from={saved / 'config.yaml'}", *overrides])
+        expand("benchmark", [f"from={written / 'config.yaml'}", *overrides])
 
 
-def edited(saved: Path, folder: Path, **changes: object) -> Path:
+def edited(written: Path, folder: Path, **changes: object) -> Path:
     """The saved configuration with changed values, by dotted names."""
-    content = yaml.safe_load((saved / "config.yaml").read_text())
+    content = yaml.safe_load((written / "config.yaml").read_text())
     for key, value in changes.items():
         node = content
         *parts, last = key.split("__")
@@ -144,15 +160,39 @@ def edited(saved: Path, folder: Path, **changes: object) -> Path:
         ({"cell__format": 99}, "format 99 of a newer frerec"),
         ({"cell__format": 1}, "format 1 of an older frerec"),
         ({"cell": None}, "not the configuration of a cell"),
+        ({"logger___target_": "os.system"}, "_target_: os.system: not one of"),
+        (
+            {"data__classes": [{"_target_": "frerec.tracking.environment.subprocess.run"}]},
+            "_target_: frerec.tracking.environment.subprocess.run: not one of",
+        ),
     ],
 )
 def test_a_file_that_is_no_such_configuration_is_refused_in_one_line(
-    saved: Path, tmp_path: Path, changes: dict[str, object], message: str
+    written: Path, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    file = edited(saved, tmp_path, **changes)
+    file = edited(written, tmp_path, **changes)
     with pytest.raises(ConfigError, match=message) as caught:
         expand("benchmark", [f"from={file}", "name=again"])
     assert str(file) in str(caught.value)
+
+
+def test_the_program_that_a_saved_cell_runs_is_named_before_it_runs(
+    written: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = edited(written, tmp_path, generator__command=["python", "a file.py", "{out}"])
+    expand("benchmark", [f"from={file}", "name=again"])
+    assert "runs a program for its samples: python 'a file.py' '{out}'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "root"), [("'/a place/x'", "/a place/x"), ("/a place/x", "/a place/x"), ("x", "x")]
+)
+def test_a_moved_folder_of_data_is_read_as_on_any_command_line(
+    written: Path, tmp_path: Path, given: str, root: str
+) -> None:
+    file = edited(written, tmp_path, data__root="here")
+    base, _ = expand("benchmark", [f"from={file}", "name=again", f"data.root={given}"])
+    assert base.data.root == root
 
 
 @pytest.mark.parametrize("content", [None, "", "[1, 2]", "a: [", "name: x"])
@@ -168,8 +208,8 @@ def test_other_files_are_refused_in_one_line(
 
 
 @pytest.mark.xdist_group("reproducibility")
-def test_an_edited_cell_is_not_passed_off_as_the_saved_one(saved: Path, tmp_path: Path) -> None:
-    file = edited(saved, tmp_path, classifier__lr=0.5)
+def test_an_edited_cell_is_not_passed_off_as_the_saved_one(written: Path, tmp_path: Path) -> None:
+    file = edited(written, tmp_path, classifier__lr=0.5)
     _, (planned,) = expand("benchmark", [f"from={file}", "name=again"])
     with pytest.raises(ConfigError, match="settings were edited"):
         make_cell(planned, Stages(planned.config))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_runs import BARE
 
 from fixtures import textured_images, write_tree
 from frerec.benchmark.stages import Stages
@@ -41,15 +42,9 @@ def data(root: Path) -> ImageDataModule:
 
 
 def run(root: Path, *overrides: str) -> int:
-    small = (
-        "debug=fast",
-        "classifier.batch_size=8",
-        "showcase.spectra=8",
-        "grid.arm=[gda]",
-        "report.figures=[]",
-    )
+    small = ("debug=fast", "grid.arm=[gda]", "classifier.batch_size=8", "classifier.steps=2")
     paths = (f"paths.store={root / 'store'}", f"paths.runs={root / 'runs'}")
-    return main(["benchmark", *DATA, *FAST, *small, *paths, *overrides])
+    return main(["benchmark", *DATA, *FAST, *BARE, *small, *paths, *overrides])
 
 
 def training(root: Path, name: str) -> dict[str, float]:

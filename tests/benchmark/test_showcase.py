@@ -1,39 +1,32 @@
 """The showcase of a run: each part against an independent reference, and a part that fails."""
 
+import copy
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import small_runs
+from omegaconf import DictConfig, OmegaConf
 from skimage.metrics import structural_similarity
 
-from frerec.benchmark import shown_embedding
+from frerec.benchmark import shown_distances, shown_embedding
 from frerec.benchmark.cell import Cell
 from frerec.benchmark.plan import expand
 from frerec.benchmark.runner import with_stages
-from frerec.benchmark.shown_embedding import embed, find_networks
+from frerec.benchmark.showcase import _Parts, show, write_showcase
+from frerec.benchmark.shown_embedding import Networks, embed, find_networks
+from frerec.benchmark.shown_merging import PICTURES
+from frerec.benchmark.shown_sets import collect_sets
 from frerec.benchmark.treatments import treatments
 from frerec.cli import main
 from frerec.report.showcase import read_showcase
 
-OVERRIDES = [
-    "data=phantom_chest_xray",
-    "data.count=60",
-    "data.size=32",
-    "debug=fast",
-    "generator.width=4",
-    "generator.latent_dim=4",
-    "calibrator.shr.neighbours=6",
-    "classifier.batch_size=8",
-    "trainer.accelerator=cpu",
-    "trainer.progress=false",
-    "features.name=resnet10t",
-    "showcase.spectra=16",
-    "showcase.embedding_images=8",
-    "report.figures=[]",
-    "grid.arm=[raw,shr,raw_frerec,frerec]",
-]
+SHOWN = ("grid.arm=[raw,shr,frerec]", "showcase.embeddings=[tsne]", "showcase.embedding_images=8",
+         "showcase.inference_images=2")  # fmt: skip
 
 pytestmark = pytest.mark.xdist_group("showcase")
 
@@ -47,12 +40,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cells(root: Path) -> list[Cell]:
-    return with_stages(expand("benchmark", arguments(root))[1], progress=False)
+def planned(root: Path) -> tuple[DictConfig, list[Cell]]:
+    base, items = expand("benchmark", arguments(root))
+    return base, with_stages(items, progress=False)
 
 
-def arguments(root: Path) -> list[str]:
-    return [*OVERRIDES, f"paths.runs={root / 'runs'}", f"paths.store={root / 'store'}"]
+@pytest.fixture(scope="module")
+def cells(planned: tuple[DictConfig, list[Cell]]) -> list[Cell]:
+    return planned[1]
+
+
+def arguments(root: Path, *more: str) -> list[str]:
+    return small_runs.arguments(root, *SHOWN, *more)
 
 
 def folder(root: Path) -> Path:
@@ -72,7 +71,7 @@ def test_every_part_is_there_and_the_reader_takes_it(root: Path) -> None:
     assert notes(root)["missing"] == {}
     found = read_showcase(folder(root))
     assert found is not None
-    assert set(found.embedding) == {"before", "after"}
+    assert set(found.embedding) == {"before", "calibrated", "after"}
     assert "real_frerec" in found.images
     assert not (folder(root) / "error.txt").exists()
 
@@ -90,7 +89,7 @@ def test_the_whole_method_is_shown_though_its_part_was_planned_first(
 
 def test_mean_planes_are_numpys(root: Path, cells: list[Cell]) -> None:
     data = cells[0].stages.data
-    assert len(data.rows("train")) > 16
+    assert len(data.rows("train")) > 12
     stages = by_arm(cells, "frerec").stages
     with np.load(folder(root) / "spectra.npz") as spectra:
         plane, radial, rho = (spectra[f"synthetic{part}"] for part in ("_plane", "_mean", "_std"))
@@ -107,17 +106,17 @@ def _drawn(count: int, data: Any) -> np.ndarray:
     rng = np.random.default_rng(0)
     rng.permutation(data.rows("train"))
     rng.permutation(data.rows("val"))
-    return rng.permutation(np.arange(count))[:16]
+    return rng.permutation(np.arange(count))[:12]
 
 
 def test_fidelity_of_every_treatment_is_that_of_skimage(root: Path, cells: list[Cell]) -> None:
     entries = {entry["arm"]: entry for entry in notes(root)["arm_fidelity"]}
     assert list(entries) == ["shr", "frerec"]
-    assert entries["frerec"]["arms"] == ["raw_frerec", "frerec"]
+    assert entries["frerec"]["arms"] == ["frerec"]
     for arm, entry in entries.items():
         stages = by_arm(cells, arm).stages
         rows = stages.data.rows("val")
-        assert entry["images"] == len(rows) <= 16
+        assert entry["images"] == len(rows) <= 12
         before = stages.data.stack.tensor(rows).numpy()[:, 0]
         after = stages.calibrated("real").tensor(rows).numpy()[:, 0]
         error = np.square(before.astype(float) - after).mean(axis=(1, 2))
@@ -145,9 +144,7 @@ def test_every_calibrator_is_timed_and_described(root: Path) -> None:
 
 
 def test_treatments_keep_the_axes_that_tell_them_apart(cells: list[Cell]) -> None:
-    found = treatments(cells)
-    assert [treatment.arms for treatment in found] == [["shr"], ["raw_frerec", "frerec"]]
-    assert [treatment.axes["arm"] for treatment in found] == ["shr", "frerec"]
+    assert [treatment.axes["arm"] for treatment in treatments(cells)] == ["shr", "frerec"]
     several = [
         Cell(cell.id, cell.axes | {"samples.ratio": ratio, "x": 1}, cell.config, cell.stages)
         for cell in cells[1:2]
@@ -164,19 +161,116 @@ def test_one_failing_part_leaves_the_others_and_is_tried_again(
         raise RuntimeError("no room\nfor it")
 
     monkeypatch.setitem(shown_embedding.METHODS, "umap", broken)
-    from frerec.benchmark.showcase import _Parts
-
     parts = _Parts()
     networks = find_networks(by_arm(cells, "frerec"), cells)
     run_dir = root / "runs" / "benchmark"
     arrays, found = embed(networks, run_dir, 8, ["tsne", "umap"], parts)
-    assert parts.missing == {"umap before": "no room for it", "umap after": "no room for it"}
+    stages = ("before", "calibrated", "after")
+    assert parts.missing == {f"umap {stage}": "no room for it" for stage in stages}
     assert not parts.complete
     assert {"tsne_before", "tsne_after", "before_sets", "after_labels"} <= set(arrays)
     assert "the showcase lacks umap before: no room for it" in caplog.text
     assert (found["before"]["arm"], found["after"]["arm"]) == ("raw", "frerec")
     assert (found["before"]["split"], found["after"]["split"]) == ("val", "train")
-    assert 0 <= found["before"]["overlap_calibrated"] <= 1
+    before, calibrated = found["before"], found["calibrated"]
+    same = ("split", "classifier", "arm", "seed", "images")
+    assert all(before[key] == calibrated[key] for key in same), "only the images differ"
+    assert [found[stage]["real_calibrated"] for stage in stages] == [False, True, True]
+
+
+def test_the_notes_know_when_real_images_stay_as_they_are(root: Path, cells: list[Cell]) -> None:
+    shown = by_arm(cells, "frerec")
+    config = shown.config.copy()
+    config.arm.real = "raw"
+    alone = Cell(shown.id, shown.axes, config, shown.stages)
+    networks = Networks(alone, by_arm(cells, "raw"), None)
+    _, found = embed(networks, root / "runs" / "benchmark", 8, [], _Parts())
+    assert found["calibrated"]["real_calibrated"] is False
+
+
+def test_real_images_that_an_arm_leaves_raw_are_calibrated_for_the_showcase_alone(
+    cells: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = by_arm(cells, "frerec")
+    whole = collect_sets(shown, 4, calibrated=True)
+    config = shown.config.copy()
+    config.arm.real = config.arm.evaluation = "raw"
+    stages = copy.copy(shown.stages)
+
+    def samples_alone(source: str) -> Any:
+        assert source == "synthetic", "the whole real set would be calibrated"
+        return shown.stages.calibrated(source)
+
+    monkeypatch.setattr(stages, "calibrated", samples_alone)
+    found = collect_sets(Cell(shown.id, shown.axes, config, stages), 4, calibrated=True)
+    assert set(found.images) == set(whole.images)
+    np.testing.assert_allclose(found.images["real_frerec"], whole.images["real_frerec"], atol=2e-5)
+    assert found.fidelity["real_frerec_val"]["psnr"] == pytest.approx(
+        whole.fidelity["real_frerec_val"]["psnr"], abs=1e-3
+    )
+
+
+@pytest.fixture
+def widened(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """The run itself, put back afterwards."""
+    shutil.copytree(root / "runs" / "benchmark", tmp_path / "before")
+    yield root
+    shutil.rmtree(root / "runs" / "benchmark")
+    shutil.move(tmp_path / "before", root / "runs" / "benchmark")
+
+
+def test_a_widened_run_keeps_what_was_found_of_the_other_arms(
+    widened: Path, planned: tuple[DictConfig, list[Cell]]
+) -> None:
+    first = notes(widened)
+    images = (folder(widened) / "images.npz").read_bytes()
+    more = "grid.arm=[gda_histogram,raw_frerec]"
+    assert main(["benchmark", *arguments(widened, more)]) == 0
+    found = notes(widened)
+    arms = {entry["arm"]: entry for entry in found["arm_fidelity"]}
+    assert set(arms) == {"shr", "frerec"}
+    assert arms["frerec"]["arms"] == ["frerec", "raw_frerec"], "one treatment"
+    assert arms["shr"] == first["arm_fidelity"][0]
+    assert {entry["method"] for entry in found["inference"]} == {"shr", "frerec", "histogram"}
+    assert {part: found[part] for part in PICTURES} == {part: first[part] for part in PICTURES}
+    assert (folder(widened) / "images.npz").read_bytes() == images, "a baseline hides no FreRec"
+    assert len(found["calls"]) == 2
+    base, cells = planned
+    show(cells, widened / "runs" / "benchmark", base.showcase)
+    assert notes(widened) == found, "what is known is not made again"
+
+
+def test_a_failed_distance_leaves_the_other_parts(
+    root: Path,
+    planned: tuple[DictConfig, list[Cell]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base, cells = planned
+    run_dir = tmp_path / "run"
+    shutil.copytree(root / "runs" / "benchmark", run_dir)
+    file = run_dir / "showcase" / "showcase.json"
+    first = json.loads(file.read_text())
+    seen = []
+
+    def broken(*_: Any, **__: Any) -> float:
+        seen.append(json.loads(file.read_text()))
+        raise FloatingPointError("no distance")
+
+    monkeypatch.setattr(shown_distances, "log_spectral_distance", broken)
+    settings = OmegaConf.merge(base.showcase, {"embeddings": [], "embedding_images": 0})
+    assert isinstance(settings, DictConfig)
+    networks = find_networks(by_arm(cells, "frerec"), cells)
+    write_showcase(networks, run_dir, settings, cells, {**first, "pictures": {}}, "new")
+    found = json.loads(file.read_text())
+    lacking = [f"distances of synthetic{part}" for part in ("", "_shr", "_frerec")]
+    assert found["missing"] == dict.fromkeys(lacking, "no distance")
+    assert found["sets"]["synthetic"]["lsd_db"] is None
+    assert found["sets"]["synthetic"]["kid"] == pytest.approx(first["sets"]["synthetic"]["kid"])
+    assert found["arm_fidelity"] == first["arm_fidelity"]
+    assert found["calls"] == first["calls"], "it is tried again"
+    assert "sets" not in seen[0], "no old words beside new pictures"
+    assert seen[0]["inference"] == first["inference"], "a kill now would lose no other arm"
 
 
 def test_classifiers_are_a_pair_of_one_seed_or_none(cells: list[Cell]) -> None:
@@ -193,6 +287,9 @@ def test_classifiers_are_a_pair_of_one_seed_or_none(cells: list[Cell]) -> None:
 def test_an_unknown_embedding_is_refused_before_anything_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["benchmark", *arguments(tmp_path), "showcase.embeddings=[pca]"]) == 2
+    assert (
+        main(["benchmark", *arguments(tmp_path), "grid.arm=[raw]", "showcase.embeddings=[pca]"])
+        == 2
+    )
     assert "showcase.embeddings=['pca']: expected some of tsne, umap" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()

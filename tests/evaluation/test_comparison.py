@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made_predictions import arm
+from made_predictions import arm, predictions
 from scipy import stats
 
 from frerec.errors import DataError
@@ -19,7 +19,8 @@ GAP = Interval(0.03, 0.01, 0.05)
 
 def comparison(p_seeds, p_patients, *, n=3, mean=0.03) -> ArmComparison:
     over_seeds = PairedDifference(Estimate(mean, 0.01, 0.05, n), p_seeds, tuple(range(n)))
-    return ArmComparison(over_seeds, DeLongTest(mean, 0.0, 0.1, p_patients), GAP, None)
+    reason = "too few patients in a class" if p_patients is None else ""
+    return ArmComparison(over_seeds, DeLongTest(mean, 0.0, 0.1, p_patients, reason), GAP, None)
 
 
 def test_all_figures_are_of_the_same_difference() -> None:
@@ -32,7 +33,7 @@ def test_all_figures_are_of_the_same_difference() -> None:
     for value in (found.seeds.estimate.mean, found.patients.difference, found.both.value):
         assert value == pytest.approx(mean, abs=1e-6)
     assert found.p == max(found.p_seeds, found.p_patients) < 0.05
-    assert found.effect.d > 1
+    assert found.effect.g > 1
     # Neither source alone is all that there is.
     assert found.both.high - found.both.low > found.patients.high - found.patients.low
     assert found.both.high - found.both.low > found.seeds.estimate.high - found.seeds.estimate.low
@@ -103,4 +104,28 @@ def test_the_direction_is_said_and_one_seed_is_no_test() -> None:
     alone = compare_arms(arm(1, of=1), arm(1, of=2))
     assert alone.p is None
     assert alone.patients.p is not None
-    assert verdict(alone, None, first="a", second="b").startswith("one seed only")
+    words = verdict(alone, None, first="a", second="b")
+    assert words == "one seed only: tested over patients, not over seeds"
+    words = verdict(comparison(None, None, n=1), None, first="a", second="b")
+    assert words == "one seed only: no test over seeds"
+
+
+def test_networks_that_never_or_always_err_are_not_called_too_few_patients() -> None:
+    labels = np.arange(40) % 2
+    perfect = {s: predictions(labels, (9.0 + s) * labels) for s in range(3)}
+    rng = np.random.default_rng(0)
+    constant = {s: predictions(labels, 0.0 * labels) for s in range(2)}
+    constant[2] = predictions(labels, -1.0 * labels)  # or the t test would not apply
+    found = compare_arms(perfect, constant)
+    assert found.p_seeds is not None
+    assert found.p_patients is None
+    words = verdict(found, None, first="a", second="b")
+    assert words == "no spread of the AUCs over patients: no test over patients"
+    few = np.array([0, 1, 2, 3, 3])
+    arms = [
+        {s: predictions(labels[:5], rng.normal(size=5), few // (1 + (labels[:5] == 1) * 9))
+         for s in range(3)}
+        for _ in "ab"
+    ]  # fmt: skip
+    words = verdict(compare_arms(*arms), None, first="a", second="b")
+    assert words == "too few patients in a class: no test over patients"

@@ -82,10 +82,11 @@ def test_the_error_of_the_confidence_is_the_metric(classes: int) -> None:
     assert gaps @ weights == pytest.approx(by_seed[0].metrics()["ece"], abs=1e-12)
 
 
-def test_positive_probabilities_are_binned_as_scikit_learn_does() -> None:
+def test_confidence_is_binned_as_scikit_learn_does() -> None:
     made = arm(1, n=400)[0]
-    found = reliability({0: made}, bins=10, of="positive")
-    observed, predicted = calibration_curve(made.labels, made.probabilities[:, 1], n_bins=10)
+    found = reliability({0: made}, bins=10)
+    right = made.probabilities.argmax(axis=1) == made.labels
+    observed, predicted = calibration_curve(right, made.probabilities.max(axis=1), n_bins=10)
     filled = found.counts > 0
     np.testing.assert_allclose(found.accuracy[filled], observed)
     np.testing.assert_allclose(found.confidence[filled], predicted)
@@ -107,5 +108,3 @@ def test_an_empty_bin_has_no_share() -> None:
     assert found.counts.tolist() == [0] * 14 + [2]
     assert np.isnan(found.accuracy[:14]).all()
     assert (found.accuracy[14], found.high[14]) == (1, 1)
-    with pytest.raises(ValueError, match="two classes"):
-        reliability(arm(1, classes=3), of="positive")

@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from frerec.errors import DataError
+from frerec.evaluation.bootstrap import weighted_macro_auc
 from frerec.evaluation.delong import DeLongTest, delong, delong_interval, delong_test
 
 
@@ -85,6 +86,86 @@ def clustered(rng: np.random.Generator, classes: int, mixed: bool) -> tuple[np.n
         (1.0 * np.eye(classes)[labels] + own + 0.7 * rng.normal(size=own.shape)),
         patients,
     )
+
+
+def obuchowski(labels: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Her section 2 for two tests, patient by patient and pair by pair: covariance ``[2, 2]``."""
+    ids = sorted(set(patients.tolist()))
+    ones, zeros = ([k for k in range(len(labels)) if labels[k] == c] for c in (1, 0))
+    m, n = len(ones), len(zeros)
+    v10, v01, theta = [], [], []
+    for row in scores:
+        psi = {
+            (i, j): 1.0 if row[i] > row[j] else 0.5 if row[i] == row[j] else 0.0
+            for i in ones
+            for j in zeros
+        }
+        theta.append(sum(psi.values()) / (m * n))
+        v10.append({i: sum(psi[i, j] for j in zeros) / n for i in ones})
+        v01.append({j: sum(psi[i, j] for i in ones) / m for j in zeros})
+    i10 = len({patients[i] for i in ones})
+    i01 = len({patients[j] for j in zeros})
+    found = np.zeros((2, 2))
+    for a in (0, 1):
+        for b in (0, 1):
+            s10 = s01 = s11 = s11_back = 0.0
+            for patient in ids:
+                of1 = [i for i in ones if patients[i] == patient]
+                of0 = [j for j in zeros if patients[j] == patient]
+                x = [sum(v10[t][i] for i in of1) - len(of1) * theta[t] for t in (a, b)]
+                y = [sum(v01[t][j] for j in of0) - len(of0) * theta[t] for t in (a, b)]
+                s10 += x[0] * x[1] * i10 / ((i10 - 1) * m)
+                s01 += y[0] * y[1] * i01 / ((i01 - 1) * n)
+                s11 += x[0] * y[1] * len(ids) / (len(ids) - 1)
+                s11_back += y[0] * x[1] * len(ids) / (len(ids) - 1)
+            found[a, b] = s10 / m + s01 / n + (s11 + s11_back) / (m * n)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_clusters_it_is_obuchowskis_sum(seed: int) -> None:
+    # One to six images a patient; most patients have both labels, some only one of them.
+    rng = np.random.default_rng(seed)
+    patients = np.repeat(np.arange(25), rng.integers(1, 7, 25))
+    own = rng.normal(size=25)
+    labels = (rng.random(len(patients)) < rng.random(25)[patients]).astype(int)
+    labels[:2] = 0, 1
+    scores = labels + own[patients] + rng.normal(size=(2, len(patients)))
+    scores[1] = np.round(scores[1])  # with ties
+    expected = obuchowski(labels, scores, patients)
+    found = delong(labels, scores, patients)
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-12)
+    counts = [len(set(patients[labels == c].tolist())) for c in (0, 1)]
+    assert sum(counts) > 25 > max(counts) - 1  # mixed patients, and pure ones
+    apart = np.setdiff1d(patients[labels == 0], patients[labels == 1])
+    assert len(apart) > 0
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+def test_the_macro_variance_is_that_of_its_derivative_within_the_classes(clusters: bool) -> None:
+    # Unequal classes of unequal difficulty: a class is then no mean part of another's negatives.
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1, 2], [60, 12, 25])
+    logits = np.array([[2.5, 0, 0], [0, 0.3, 0.6], [0, 0.6, 0.9]])[labels]
+    p = np.exp(logits + rng.normal(size=logits.shape))
+    p /= p.sum(axis=1, keepdims=True)
+    groups = np.arange(97) // 2 if clusters else np.arange(97)
+    step = 1e-4
+    ends = [weighted_macro_auc(labels, p, 1 + sign * step * np.eye(97)) for sign in (1, -1)]
+    slopes = (ends[0] - ends[1]) / (2 * step)
+    expected = 0.0
+    sums, patients = np.zeros(97), len(np.unique(groups))
+    common = patients / (patients - 1)
+    for c in range(3):
+        of_class = labels == c
+        centred = np.where(of_class, slopes - slopes[of_class].mean(), 0)
+        by_patient = np.bincount(groups, centred, 97)
+        size = len(np.unique(groups[of_class]))
+        expected += (size / (size - 1) - common) * (by_patient**2).sum()
+        sums += by_patient
+    expected += common * (sums**2).sum()
+    found = delong(labels, p[None], groups).covariance[0, 0]
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(("classes", "mixed"), [(2, False), (2, True), (3, True)])
@@ -166,7 +247,8 @@ def test_nothing_to_tell_apart_is_said_without_nan() -> None:
     perfect, constant = predictions(labels, 9.0 * labels), predictions(labels, 0.0 * labels)
     assert delong_interval(perfect).low is delong_interval(perfect).high is None
     assert delong_interval(constant).low is None
-    assert delong_test(perfect, constant) == DeLongTest(0.5, None, None, None)
+    reason = "no spread of the AUCs over patients"
+    assert delong_test(perfect, constant) == DeLongTest(0.5, None, None, None, reason)
 
 
 def test_one_patient_in_a_class_tells_nothing_of_its_spread() -> None:
@@ -176,6 +258,7 @@ def test_one_patient_in_a_class_tells_nothing_of_its_spread() -> None:
     first, second = (predictions(labels, s, groups) for s in scores)
     assert delong_interval(first).low is None
     assert delong_test(first, second).p is None
+    assert delong_test(first, second).reason == "too few patients in a class"
 
 
 def test_what_does_not_fit_is_named_in_one_line() -> None:

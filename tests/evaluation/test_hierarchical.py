@@ -1,5 +1,7 @@
 """The bootstrap over seeds and patients: against plain loops and the theory of its two limits."""
 
+import gc
+
 import numpy as np
 import pytest
 from made_predictions import arm, predictions
@@ -7,7 +9,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from frerec.errors import DataError
-from frerec.evaluation.bootstrap import Interval, group_weights
+from frerec.evaluation import hierarchical
+from frerec.evaluation.bootstrap import Interval, group_weights, weighted_macro_auc
 from frerec.evaluation.comparison import compare_arms
 from frerec.evaluation.delong import delong_interval
 from frerec.evaluation.hierarchical import (
@@ -48,14 +51,16 @@ def test_equal_seeds_leave_the_interval_over_patients() -> None:
     assert half(found) == pytest.approx(half(delong_interval(one)), rel=0.08)
 
 
-def test_seeds_alone_are_about_as_uncertain_as_students_t_says() -> None:
-    values = np.random.default_rng(0).normal(0.8, 0.02, 5)
-    drawn = seed_deviations(values, draws=20_000)
-    assert drawn.mean() == pytest.approx(0, abs=1e-3)
-    widths = np.diff(np.percentile(drawn, [2.5, 97.5]))[0] / 2
-    t_half = stats.t.ppf(0.975, 4) * values.std(ddof=1) / np.sqrt(5)
-    assert widths == pytest.approx(t_half, rel=0.1)
-    assert drawn.std() == pytest.approx(t_half / stats.norm.ppf(0.975), rel=0.02)
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_seeds_alone_are_as_uncertain_as_students_t_says(n: int) -> None:
+    values = np.random.default_rng(0).normal(0.8, 0.02, (n, 3))  # at three points of a curve
+    drawn = seed_deviations(values, draws=1000, seed=5)
+    t_half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    ends = np.percentile(drawn, [2.5, 97.5], axis=0)
+    np.testing.assert_allclose(ends, [-t_half, t_half], rtol=0.02)
+    again = seed_deviations(values, draws=1000, seed=6)
+    assert not np.array_equal(again, drawn)  # another order beside the patients' draws
+    np.testing.assert_allclose(np.sort(again, axis=0), np.sort(drawn, axis=0))
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])
@@ -111,11 +116,32 @@ def test_it_stays_within_what_an_auc_can_be_and_depends_on_its_seed_alone() -> N
     assert perfect == Interval(1.0, None, None)  # no width of 0
 
 
-def test_too_few_patients_no_seed_or_another_metric_are_said() -> None:
+def test_the_draws_of_a_network_are_made_once_and_go_with_it(monkeypatch) -> None:
+    calls = []
+
+    def counted(labels, probabilities, weights):
+        calls.append(len(weights))
+        return weighted_macro_auc(labels, probabilities, weights)
+
+    monkeypatch.setattr(hierarchical, "weighted_macro_auc", counted)
+    first, second, third = (arm(2, of=k) for k in (1, 2, 3))
+    found = hierarchical_difference(first, second, draws=50)
+    hierarchical_interval(first, draws=50)
+    hierarchical_difference(third, first, draws=50)
+    assert sorted(calls) == [1] * 6 + [50] * 6  # of six networks
+    assert hierarchical_difference(first, second, draws=50) == found
+    hierarchical_difference(first, second, draws=50, seed=1)  # other patients are drawn
+    assert calls.count(50) == 10
+    gc.collect()
+    known = len(hierarchical._KNOWN)
+    del first, second, third
+    gc.collect()
+    assert len(hierarchical._KNOWN) == known - 6
+
+
+def test_too_few_patients_or_no_seed_are_said() -> None:
     labels = np.array([0, 0, 1, 1])
     few = {s: predictions(labels, np.arange(4.0) + s, np.array([0, 1, 2, 2])) for s in (0, 1)}
     assert hierarchical_interval(few).low is None
     with pytest.raises(DataError, match="no predictions"):
         hierarchical_interval({})
-    with pytest.raises(ValueError, match="expected one of auc"):
-        hierarchical_interval(few, "f1")

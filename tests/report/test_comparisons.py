@@ -1,6 +1,8 @@
 """Arms are compared on the same images and seeds, in two families, and words follow the tests."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,12 +78,16 @@ def test_controls_are_a_family_of_their_own(tmp_path, build):
     assert "corrected over its 4 tests" in table.notes[1]
 
 
+def swap_images(folder):
+    made = read_predictions(folder / "predictions.parquet")
+    made["test"].images[[3, 4]] = made["test"].images[[4, 3]]
+    write_predictions(folder / "predictions.parquet", made)
+
+
 def test_arms_that_were_not_tested_on_the_same_images_are_refused(tmp_path, build):
     path = build(tmp_path / "r", classifiers=("resnet50",), arms=("raw", "gda"), showcase=False)
-    file = path / "cells" / "gda-resnet50-1" / "predictions.parquet"
-    made = read_predictions(file)
-    made["test"].images[[3, 4]] = made["test"].images[[4, 3]]
-    write_predictions(file, made)
+    for seed in range(3):
+        swap_images(path / "cells" / f"gda-resnet50-{seed}")
     with pytest.raises(DataError, match=r"resnet50, gda against raw: .* images differ") as caught:
         compare(read_run(path))
     assert "\n" not in str(caught.value)
@@ -107,9 +113,92 @@ def test_only_what_is_claimed_is_bold(tmp_path, build, monkeypatch):
 def test_one_seed_is_compared_without_a_test(tmp_path, build):
     run = read_run(build(tmp_path / "r", arms=("raw", "gda"), seeds=(0,), showcase=False))
     table = comparison_table(run)
-    assert {row.cells[-1] for row in table.rows} == {"one seed only: no interval and no test"}
-    assert table.notes == ("Nothing could be tested: a paired test needs two seeds or more.",)
+    words = {row.cells[-1] for row in table.rows}
+    assert words == {"one seed only: tested over patients, not over seeds"}
+    assert "no difference is claimed" in table.notes[0]
+    assert table.frame.p_patients.notna().all()  # what the words say
     assert not any(c.claimed for c in compare(run))
+    assert "could be tested" in main_table(run).notes[-1]
+
+
+def test_the_effect_size_stands_with_its_interval(kept_run):
+    table = comparison_table(read_run(kept_run))
+    for row, (_, record) in zip(table.rows, table.frame.iterrows(), strict=True):
+        texts = [f"{v:.2f}".replace("-", "−") for v in
+                 (record.effect, record.effect_low, record.effect_high)]  # fmt: skip
+        assert row.cells[3] == f"{texts[0]} [{texts[1]}, {texts[2]}]"
+        assert record.effect_low < record.effect < record.effect_high
+
+
+def with_ratios(path, build, ratios, **options):
+    """Cells of frerec for each ratio; the other arms have the same ones for all."""
+    build(path, classifiers=("resnet50",), showcase=False, **options)
+
+    def widen(plan):
+        cells = []
+        for ratio in ratios:
+            for cell in plan["cells"]:
+                axes = cell["axes"] | {"calibrator.ratio": ratio}
+                name = cell["id"]
+                if axes["arm"] == "frerec" and ratio != ratios[0]:
+                    name += f"-{ratio}"
+                    shutil.copytree(path / "cells" / cell["id"], path / "cells" / name)
+                cells.append({"id": name, "axes": axes})
+        plan["cells"] = cells
+
+    edit(path / "benchmark.json", widen)
+    return path
+
+
+def worse(folder, gain):
+    """The cell's probabilities, with another share of what is known of the classes."""
+    made = read_predictions(folder / "predictions.parquet")
+    test = made["test"]
+    logits = np.log(test.probabilities) + gain * np.eye(2)[test.labels]
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    write_predictions(
+        folder / "predictions.parquet", made | {"test": replace(test, probabilities=p)}
+    )
+
+
+def test_other_settings_than_the_default_are_a_family_of_their_own(tmp_path, build):
+    # The paper's r is the default, though it is not the first of the plan.
+    run = read_run(with_ratios(tmp_path / "r", build, [0.3, 0.5, 0.7]))
+    found = compare(run)
+    by_family = {
+        family: [c for c in found if c.corrected_with == family] for family in ("primary", "axes")
+    }
+    assert {c.group.extra[0][1] for c in by_family["primary"]} == {"0.5"}
+    assert len(by_family["primary"]) == len(PAIRS)  # with those that no ratio changes
+    assert [(c.group.extra[0][1], c.first, c.second) for c in by_family["axes"]] == [
+        (ratio, "frerec", second) for ratio in ("0.3", "0.7")
+        for second in ("gda", "raw", "raw_frerec")
+    ]  # fmt: skip
+    for members in by_family.values():
+        assert [c.holm_p for c in members] == holm([c.result.p for c in members])
+    table = comparison_table(run)
+    assert "over the 5 tests of the primary family" in table.notes[0]
+    assert any("corrected over its 6 tests" in note for note in table.notes)
+    assert sum(row.cells[7].endswith("§") for row in table.rows) == 6
+    assert table.frame.corrected_with.tolist() == ["primary"] * 5 + ["axes"] * 6
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_what_blocks_share_counts_in_each_of_them(tmp_path, build, clear):
+    # raw is the highest at r = 0.3, where only frerec is compared anew; gda - raw is listed at 0.5.
+    path = with_ratios(tmp_path / "r", build, [0.5, 0.3], arms=("raw", "gda", "frerec"),
+                       seeds=tuple(range(5)))  # fmt: skip
+    for seed in range(5):
+        worse(path / "cells" / f"gda-resnet50-{seed}", -0.4 if clear else 0.14)
+        worse(path / "cells" / f"frerec-resnet50-{seed}-0.3", -1.1)
+    run = read_run(path)
+    blocks = {block.extra[0][1]: block for block in groups(run)}
+    claims = {(c.group.extra[0][1], c.first, c.second): c.claimed for c in compare(run)}
+    assert claims["0.3", "frerec", "raw"]
+    assert claims["0.5", "gda", "raw"] is clear
+    assert ("0.3", "gda", "raw") not in claims
+    assert claimed_best(run, blocks["0.3"]) == ("raw" if clear else None)
+    assert claimed_best(run, blocks["0.5"]) == "frerec"
 
 
 def test_a_run_without_a_result_has_a_header_and_no_row(tmp_path, build):

@@ -1,10 +1,14 @@
 """The figures show the numbers that they are of."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from frerec.report.figures import FigureFiles, save_figure, write_figures, writing
+from frerec.evaluation.curves import RocBand
+from frerec.report.figures import FigureFiles, roc, save_figure, write_figures, writing
 from frerec.report.figures.auc import auc_figure
 from frerec.report.figures.spectra import spectra_figure
 from frerec.report.run import read_run
@@ -108,17 +112,24 @@ def test_lower_spectra_panel_is_the_difference_in_decibels():
     assert difference == pytest.approx([10 * np.log10(2), 10.0])
 
 
-def one_figure(run, folder):
+def two_dots(theme):
+    figure = Figure(figsize=(6.4, 2), layout="constrained")
+    panel = figure.subplots()
+    panel.scatter([0, 1], [0, 1], color=theme.series["synthetic"], label="$one$ ρ")
+    panel.legend()
+    return figure
+
+
+def one_figure(folder):
     folder.mkdir()
-    return save_figure(folder, "auc", lambda theme: auc_figure(run, theme), title="AUC", alt="a",
-                       caption="c", section="results")  # fmt: skip
+    return save_figure(folder, "dots", two_dots, title="Dots", alt="a", caption="c",
+                       section="results")  # fmt: skip
 
 
-def test_files_come_in_both_themes_and_all_formats_and_are_the_same_bytes_again(tmp_path, build):
-    run = read_run(build(tmp_path / "r", classifiers=("resnet10t",), showcase=False))
-    first, again = (one_figure(run, tmp_path / name) for name in ("a", "b"))
+def test_files_come_in_both_themes_and_all_formats_and_are_the_same_bytes_again(tmp_path):
+    first, again = (one_figure(tmp_path / name) for name in ("a", "b"))
     assert {file.name for theme in (first.light, first.dark) for file in theme.values()} == {
-        f"auc{theme}.{suffix}" for theme in ("", "_dark") for suffix in ("png", "svg", "pdf")
+        f"dots{theme}.{suffix}" for theme in ("", "_dark") for suffix in ("png", "svg", "pdf")
     }
     for theme in ("light", "dark"):
         for suffix, file in getattr(first, theme).items():
@@ -138,7 +149,7 @@ def test_files_come_in_both_themes_and_all_formats_and_are_the_same_bytes_again(
 def named(monkeypatch):
     """What would be drawn, without drawing it."""
 
-    def record(_folder, name, _draw, **texts):
+    def record(_folder, name, _draw, *, formats, **texts):
         return FigureFiles(name, light={}, dark={}, **texts)
 
     monkeypatch.setattr(writing, "save_figure", record)
@@ -153,6 +164,35 @@ def test_every_figure_has_a_place_on_the_page_and_words(run_dir, tmp_path, named
         assert len(figure.alt) > 40
         assert "nan" not in figure.alt
         assert figure.caption.endswith(".")
+
+
+def test_two_runs_have_figures_of_their_own_and_no_formats_none(run_dir, tmp_path, named):
+    run = read_run(run_dir)
+    assert write_figures(run, tmp_path, formats=()) == []
+    parts = [dataclasses.replace(run, name=name, cells=()) for name in ("first", "second")]
+    both = dataclasses.replace(run, parts=tuple(parts), showcase=None, cells=())
+    figures = {figure.name: figure.title for figure in write_figures(both, tmp_path)}
+    assert len(figures) == 2 * 5
+    assert figures["spectra_2"] == "Radial spectra, second"
+
+
+def test_what_both_themes_need_is_computed_once(tmp_path, run_dir, monkeypatch):
+    counted = []
+
+    def band(made):
+        counted.append(made)
+        return RocBand(np.linspace(0, 1, 201), np.linspace(0, 1, 201), None, None, "")
+
+    monkeypatch.setattr(roc, "roc_band", band)
+    run = dataclasses.replace(read_run(run_dir), showcase=None)
+    run = dataclasses.replace(run, cells=tuple(c for c in run.cells if c.classifier == "resnet50"))
+    figures = {figure.name: figure for figure in write_figures(run, tmp_path, ("png",))}
+    assert len(counted) == 4, "one an arm"
+    assert "band is not drawn (too few patients to draw from)." in figures["roc"].caption
+    assert "take images as independent" in figures["reliability"].caption
+    for figure in figures.values():
+        assert set(figure.light) == set(figure.dark) == {"png"}
+        assert figure.light["png"].stat().st_size > 5000
 
 
 def test_a_run_with_nothing_to_draw_has_no_figures(tmp_path, build, named):

@@ -1,9 +1,11 @@
 """Mean spectra, difference images and embeddings show the arrays of the showcase."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from frerec.errors import DataError
 from frerec.report.embedding import Embedding
@@ -90,8 +92,9 @@ def test_embedding_panels_hold_every_point_by_set_and_class(show):
         panels = embedding_figure(show, ("normal", "large"), LIGHT).axes
     titles = [panel.get_title(loc="left") for panel in panels]
     assert titles[:2] == [
-        "t-SNE before calibration, 1-NN 0.96",
-        "t-SNE after calibration, 1-NN 0.62",
+        "t-SNE, before calibration\nval, classifier of raw, 1-NN 0.96\n"
+        "the same, calibrated: 1-NN 0.71",
+        "t-SNE, after calibration\ntrain, classifier of frerec, 1-NN 0.62",
     ]
     before = show.embedding["before"]
     drawn = panels[0].collections
@@ -101,6 +104,42 @@ def test_embedding_panels_hold_every_point_by_set_and_class(show):
     assert len(drawn[2].get_facecolor()) == 0, "synthetic is open"
     assert "0.96" in embedding_alt(show)
     assert "1-NN 0.71" in embedding_caption(show)
+
+
+def staged(show, **real):
+    """The made-up embedding with the panel that changes the images alone."""
+    before, after = show.embedding["before"], show.embedding["after"]
+    fair = dataclasses.replace(
+        before, overlap=0.71, overlap_calibrated=None, notes=before.notes | real
+    )
+    after = dataclasses.replace(after, notes=after.notes | real)
+    before = dataclasses.replace(before, overlap_calibrated=None)
+    stages = {"before": before, "calibrated": fair, "after": after}
+    return dataclasses.replace(show, embedding=stages)
+
+
+@pytest.mark.parametrize(
+    ("treated", "words"),
+    [(True, "60 calibrated real val images"), (False, "60 real (not calibrated) val images")],
+)  # fmt: skip
+def test_real_images_are_called_calibrated_where_they_are(show, treated, words):
+    made = staged(show, real_calibrated=treated)
+    with drawing(LIGHT):
+        figure = embedding_figure(made, ("normal", "large"), LIGHT)
+    assert len(figure.axes) == 2 * 3
+    assert figure.axes[1].get_title(loc="left") == (
+        "t-SNE, calibrated, same classifier\nval, classifier of raw, 1-NN 0.71"
+    )
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert ("real, calibrated" in labels) is treated
+    drawn = figure.axes[1].collections[0].get_facecolor()[0, :3]
+    series = "real_frerec" if treated else "real"
+    assert drawn == pytest.approx(to_rgb(LIGHT.series[series]))
+    caption = embedding_caption(made)
+    assert words in caption
+    assert "differ in the images alone" in caption
+    assert "0.71" in embedding_alt(made)
 
 
 def test_a_method_that_failed_is_said_to_be_missing():

@@ -1,11 +1,14 @@
 """Several runs are reported as one, and only where they go together."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from frerec.cli import main
 from frerec.errors import ConfigError, DataError
+from frerec.evaluation.predictions import read_predictions, write_predictions
 from frerec.report import write_report, writer
 from frerec.report.comparisons import compare
 from frerec.report.context_tables import counts_table, fidelity_table, published_table
@@ -94,6 +97,48 @@ def test_what_does_not_go_together_is_named_in_one_line(tmp_path, build, change,
     assert "\n" not in str(caught.value)
 
 
+def test_the_same_name_with_other_images_is_refused(tmp_path, build):
+    # Other arms, so that no two cells have the same axes and nothing else would tell.
+    one = made(build, tmp_path / "one", "chest", None, arms=("raw",), showcase=False)
+    other = made(build, tmp_path / "other", "chest", None, arms=("gda",), showcase=False)
+    read_runs([one, other])
+    for file in (other / "cells").glob("*/predictions.parquet"):
+        splits = read_predictions(file)
+        images = np.array([f"elsewhere/{name}" for name in splits["test"].images], dtype=object)
+        write_predictions(file, splits | {"test": replace(splits["test"], images=images)})
+    with pytest.raises(
+        DataError, match=r"both have data chest, but cells .* images differ"
+    ) as caught:
+        read_runs([one, other])
+    assert "\n" not in str(caught.value)
+
+
+def test_facts_of_one_data_set_are_not_held_against_another(tmp_path, build):
+    # A plan of several data sets has the classes and the size of the first one alone.
+    wide = made(build, tmp_path / "wide", "chest", None, showcase=False)
+
+    def widen(plan):
+        plan["dataset"] = "other"
+        for cell in plan["cells"]:
+            cell["axes"]["data"] = "chest" if cell["axes"]["arm"] == "raw" else "other"
+
+    edit(wide / "benchmark.json", widen)
+    edit(wide / "benchmark.json", lambda plan: plan.update(image_size=64, classes=["a", "b"]))
+    one = made(build, tmp_path / "one", "chest", None, arms=("gda",), showcase=False)
+    assert len(read_runs([wide, one]).cells) == 6
+    edit(wide / "benchmark.json", lambda plan: plan.update(dataset="chest"))
+    with pytest.raises(DataError, match="both have data chest, but classes"):
+        read_runs([wide, one])
+
+
+def test_the_seeds_of_two_runs_must_be_of_the_same_images(tmp_path, build):
+    one = made(build, tmp_path / "one", "chest", "cardiomegaly", seeds=(0,), showcase=False)
+    other = made(build, tmp_path / "other", "chest", "cardiomegaly", seeds=(1,), showcase=False)
+    run = read_runs([one, other])
+    assert run.references == {"chest": "cardiomegaly"}
+    assert [c.difference.seeds for c in compare(run)] == [(0, 1)]
+
+
 def test_a_run_given_twice_is_refused(kept_run):
     with pytest.raises(DataError, match="given twice"):
         read_runs([kept_run, kept_run / "." / "cells" / ".."])
@@ -105,7 +150,7 @@ def test_several_runs_need_an_output(two):
 
 
 def test_the_verb_takes_several_runs(two, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(writer, "write_figures", lambda run, folder: [])
+    monkeypatch.setattr(writer, "write_figures", lambda *_: [])
     output = tmp_path / "out of both"
     assert main(["report", *map(str, two), f"output={output}"]) == 0
     assert "# hearts, brains" in capsys.readouterr().out

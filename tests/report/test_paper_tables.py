@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from frerec.calibration import shr
+from frerec.report import sensitivity_table as sensitivity
 from frerec.report.ablation_table import ablation_table
 from frerec.report.inference_table import inference_table
 from frerec.report.main_tables import overview_table
@@ -74,7 +76,7 @@ def test_ablation_is_ours_minus_the_papers_in_all_four_measures(run, made_auc):
         shr.difference_auc, shr.difference_accuracy, shr.difference_psnr, shr.difference_ssim,
     ) == pytest.approx((auc - 0.81, accuracy - 0.79, 25.4 - 25.10, 0.81 - 0.76))  # fmt: skip
     text = next(row.cells for row in table.rows if row.cells[0] == "SHR only")
-    assert text[8:] == ("25.40", "25.10", "+0.30", "0.810", "0.76", "+0.050")
+    assert text[8:] == ("25.40", "25.10", "+0.30", "0.810", "0.76", "+0.05")
     not_measured = row_of(table.frame, arm="rhm", classifier="resnet50")
     assert pd.isna(not_measured.psnr)
     assert pd.isna(not_measured.difference_psnr)
@@ -102,22 +104,37 @@ def test_times_of_another_device_are_not_subtracted(run):
     assert table.frame[["difference_low", "difference_high"]].isna().all(axis=None)
     texts = {row.cells[0]: row.cells for row in table.rows}
     assert texts["frerec"][4] == "32 × 32 × 1"
-    assert texts["frerec"][-3:] == ("61.5", "15 to 18", "–")
+    assert texts["frerec"][-4:] == ("16", "61.5 [55.4, 73.8]", "15 to 18", "–")
     assert texts["shr"][-2:] == ("–", "–")
     assert texts["DoGE"][3] == "RTX 4090"
+    assert (texts["FreRec"][-2], texts["DoGE"][-2]) == ("15 to 18", "≈ 33")
+    assert [table.columns[i] for i in table.wordy] == [
+        "Method", "Stages", "Network", "Device", "Precision",
+    ]  # fmt: skip
+    assert {len(row.cells) for row in table.rows} == {len(table.columns)}
 
 
-def test_times_of_the_papers_device_are(tmp_path, build):
-    path = build(tmp_path / "r", arms=("frerec",), classifiers=("resnet50",), seeds=(0,))
-
-    def on_the_same(notes):
+@pytest.mark.parametrize(
+    ("device", "same"),
+    [
+        ("NVIDIA GeForce RTX 4090", True),
+        ("RTX 4090", True),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", False),
+        ("NVIDIA GeForce RTX 4090 D", False),
+        ("NVIDIA GeForce RTX 4090D", False),
+        ("NVIDIA RTX 4000 Ada", False),
+    ],
+)
+def test_times_of_the_papers_device_are(run_dir, device, same):
+    def on_it(notes):
         for entry in notes["inference"]:
-            entry.update(device="NVIDIA GeForce RTX 4090", ms_per_image=16.5)
+            entry.update(device=device, ms_per_image=16.5)
 
-    edit(path / "showcase" / "showcase.json", on_the_same)
-    frame = inference_table(read_run(path)).frame
+    edit(run_dir / "showcase" / "showcase.json", on_it)
+    frame = inference_table(read_run(run_dir)).frame
     full = row_of(frame, method="frerec")
-    assert (full.difference_low, full.difference_high) == (-1.5, 1.5)
+    gap = [full.difference_low, full.difference_high]
+    assert gap == pytest.approx([-1.5, 1.5] if same else [np.nan] * 2, nan_ok=True)
     assert pd.isna(row_of(frame, method="shr").difference_low)  # not the paper's method
 
 
@@ -170,6 +187,32 @@ def test_a_setting_that_is_no_axis_is_read_from_the_cells_configuration(tmp_path
         (folder / "config.yaml").write_text("calibrator: {shr: {ratio: 0.5, neighbours: 40}}\n")
     frame = sensitivity_table(read_run(path)).frame
     assert list(zip(frame.ratio, frame.neighbours, strict=True)) == [(0.3, 40), (0.5, 40)]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "used", "setting"),
+    [
+        (300, "200 (60 used)", "the paper's r"),
+        (1004, "200", "the paper's"),
+        (None, "200", "the paper's"),
+    ],
+)
+def test_k_is_said_as_it_was_used(tmp_path, build, recorded, used, setting):
+    path = with_axes(tmp_path / "r", build, [{RATIO: 0.5, NEIGHBOURS: k} for k in (200, 20)],
+                     showcase=False)  # fmt: skip
+    for seed in (0, 1):
+        file = path / "cells" / f"frerec-resnet50-{seed}" / "metrics.json"
+        edit(file, lambda c: c["training"].update(train_real=recorded))
+    table = sensitivity_table(read_run(path))  # the plan has 1200 training images
+    texts = {row.cells[1]: row.cells[-1] for row in table.rows}
+    assert texts == {"20": "the paper's r", used: setting}
+    asked = row_of(table.frame, neighbours=200)
+    assert asked.neighbours_used == (60 if recorded == 300 else 200)
+    assert asked.papers_setting == (recorded != 300)
+
+
+def test_the_bound_of_k_is_shrs():
+    assert sensitivity.POOL_PER_NEIGHBOUR == shr.POOL_PER_NEIGHBOUR
 
 
 def test_without_such_an_axis_there_is_no_sensitivity(kept_run):

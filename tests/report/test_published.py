@@ -65,4 +65,6 @@ def test_ablation_and_inference_time_are_as_printed():
         (0.87, 0.82, 35.51, 0.96),
         (0.89, 0.84, 35.62, 0.95),
     ]
-    assert [(t.method, t.low, t.high) for t in INFERENCE] == [("FreRec", 15, 18), ("DoGE", 33, 33)]
+    assert [(t.method, t.low, t.high, t.approximate) for t in INFERENCE] == [
+        ("FreRec", 15, 18, False), ("DoGE", 33, 33, True),
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 
 from frerec.errors import DataError
 from frerec.evaluation.predictions import read_predictions, write_predictions
+from frerec.report.main_tables import main_table
 from frerec.report.run import read_run
 
 
@@ -159,6 +160,50 @@ def test_a_cells_own_record_is_held_against_its_predictions(run_dir):
         f"{found.test['auc']:.4f}",
     )
     assert sum(bool(cell.doubts) for cell in cells.values()) == 1
+
+
+def test_seeds_that_were_not_tested_on_the_same_images_are_named(tmp_path, build):
+    # One arm alone: nothing is compared, and yet no mean of it would hold.
+    path = build(tmp_path / "r", arms=("raw",), classifiers=("resnet50",), showcase=False)
+    rewrite(
+        path / "cells/raw-resnet50-2",
+        lambda made: made.update(test=replace(made["test"], images=made["test"].images[::-1])),
+    )
+    with pytest.raises(DataError, match="images differ") as caught:
+        read_run(path)
+    assert "raw-resnet50-0" in str(caught.value)
+    assert "raw-resnet50-2" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "published", "expected", "doubted"),
+    [
+        (["kaggle_cardiomegaly", "navoneel_brain_tumor"], None,
+         {"kaggle_cardiomegaly": "cardiomegaly"}, False),
+        (["kaggle_cardiomegaly", "eyepacs"], "cardiomegaly",
+         {"kaggle_cardiomegaly": "cardiomegaly"}, True),
+        (["brain_tumor", "mine"], None, {"brain_tumor": "brain_tumor"}, False),
+        (["eyepacs"], "retinopathy", {"eyepacs": "retinopathy"}, False),
+        (["kaggle_cardiomegaly"], None, {}, False),
+    ],
+)  # fmt: skip
+def test_each_data_set_has_its_own_paper_numbers(
+    tmp_path, build, names, published, expected, doubted
+):
+    path = build(tmp_path / "r", classifiers=("resnet50",), arms=("raw",), seeds=tuple(range(2)),
+                 published=published, showcase=False)  # fmt: skip
+
+    def rename(plan):
+        for k, cell in enumerate(plan["cells"]):
+            cell["axes"]["data"] = names[k % len(names)]
+
+    edit(path / "benchmark.json", rename)
+    run = read_run(path)
+    assert run.references == expected
+    warnings = main_table(run).warnings
+    assert len(warnings) == doubted
+    assert all("published=cardiomegaly is not used" in warning for warning in warnings)
 
 
 def test_a_cell_carries_what_it_recorded_of_its_machine(run_dir):

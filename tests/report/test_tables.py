@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import brier_score_loss
 
+from frerec.evaluation.delong import delong_interval
 from frerec.report.context_tables import (
     counts_table,
     fidelity_table,
@@ -59,6 +60,8 @@ def test_main_table_holds_mean_and_interval_over_the_seeds(main, made_auc, predi
         brier = np.mean([brier_score_loss(m.labels, m.probabilities[:, 1]) for m in made])
         assert row.brier_mean == pytest.approx(brier)
         assert row.auc_both_low < row.auc_mean < row.auc_both_high
+        patients = delong_interval(made)
+        assert (row.auc_patients_low, row.auc_patients_high) == (patients.low, patients.high)
 
 
 def test_main_table_text_rounds_what_the_csv_holds(main):
@@ -126,6 +129,19 @@ def test_equal_optimiser_steps_are_said_to_be_checked(run):
     assert set(training.frame.steps_min) == set(training.frame.steps_max) == {1500}
 
 
+@pytest.mark.parametrize("key", ["steps", "images_seen"])
+@pytest.mark.parametrize("seeds", [(1,), (0, 1, 2)])
+def test_what_no_cell_recorded_is_not_said_to_be_checked(run_dir, key, seeds):
+    for cell in (run_dir / "cells").iterdir():
+        if int(cell.name[-1]) in seeds:
+            edit(cell / "metrics.json", lambda c: c["training"].pop(key))
+    training = training_table(read_run(run_dir))
+    assert training.notes == ()
+    (warning,) = training.warnings
+    assert "not recorded by raw-resnet50-" in warning
+    assert f"and {8 * len(seeds) - 3} more" in warning
+
+
 def test_shr_fidelity_stands_beside_the_papers(run):
     frame = fidelity_table(run).frame
     shr = row_of(frame, comparison="real_shr")
@@ -169,12 +185,22 @@ def test_quality_may_be_missing_in_part_or_altogether(run_dir):
 def test_wall_time_and_peak_memory_stand_where_cells_recorded_them(run_dir):
     for seed, seconds in ((0, 61.4), (1, 75.0)):
         file = run_dir / "cells" / f"gda-resnet50-{seed}" / "environment.json"
-        file.write_text(json.dumps({"wall_seconds": seconds, "peak_memory_mib": 1024}))
-    training = training_table(read_run(run_dir))
-    assert training.columns[-2:] == ("Wall seconds a cell", "Peak memory, MiB")
-    cells = {(row.group, row.cells[0]): row.cells[-2:] for row in training.rows}
-    assert cells["resnet50", "gda"] == ("61 to 75", "1\u202f024")
-    assert cells["resnet50", "raw"] == ("–", "–")
+        recorded = {"wall_seconds": seconds, "peak_memory_mib": 1024}
+        commit = {"git_commit": "abcdef0123" * 4, "git_dirty": bool(seed)}
+        file.write_text(json.dumps(recorded | commit))
+    found = read_run(run_dir)
+    training = training_table(found)
+    assert training.columns[-3:] == ("Wall seconds a cell", "Peak memory, MiB", "Commit")
+    assert training.wordy == (0, len(training.columns) - 1)
+    cells = {(row.group, row.cells[0]): row.cells[-3:] for row in training.rows}
+    commits = "abcdef0123, abcdef0123 + changes"
+    assert cells["resnet50", "gda"] == ("61 to 75", "1\u202f024", commits)
+    assert cells["resnet50", "raw"] == ("–", "–", "–")
+    record = row_of(training.frame, arm="gda", classifier="resnet50")
+    assert record.commits == ", ".join(["abcdef0123" * 4, "abcdef0123" * 4 + " + changes"])
+    row = row_of(results_frame(found), id="gda-resnet50-1")
+    assert (row.wall_seconds, row.peak_memory_mib) == (75.0, 1024)
+    assert row.commit == "abcdef0123" * 4 + " + changes"
 
 
 def test_cells_that_disagree_with_their_predictions_are_a_warning(run_dir):

@@ -1,9 +1,11 @@
 """A report is written whole, replaces only a report, and is the same for the same run."""
 
 import pytest
+from filelock import FileLock, Timeout
 
 from frerec.errors import DataError
 from frerec.report import write_report, writer
+from frerec.report.writer import report_lock
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def small(tmp_path, build):
 @pytest.fixture
 def undrawn(small, monkeypatch):
     """The same without figures, which have tests of their own and take the longest by far."""
-    monkeypatch.setattr(writer, "write_figures", lambda run, folder: [])
+    monkeypatch.setattr(writer, "write_figures", lambda *_: [])
     return small
 
 
@@ -71,7 +73,8 @@ def test_a_failure_keeps_the_old_report_and_leaves_nothing_behind(undrawn, monke
     with pytest.raises(OSError, match="disk full"):
         write_report(undrawn)
     assert index.read_bytes() == before
-    assert sorted(p.name for p in undrawn.iterdir()) == ["benchmark.json", "cells", "report"]
+    names = sorted(p.name for p in undrawn.iterdir())
+    assert names == ["benchmark.json", "cells", "report", "report.lock"]
 
 
 def test_a_failing_rename_brings_the_old_report_back(undrawn, monkeypatch):
@@ -87,6 +90,44 @@ def test_a_failing_rename_brings_the_old_report_back(undrawn, monkeypatch):
     with pytest.raises(OSError, match="busy"):
         write_report(undrawn)
     assert index.is_file()
+
+
+def test_what_a_killed_writer_left_is_removed_and_the_old_report_is_put_back(undrawn, monkeypatch):
+    index = write_report(undrawn)
+    before = index.read_bytes()
+    index.parent.rename(undrawn / ".report-0123abcd-old")  # killed between the two renames
+    (undrawn / ".report-0123abcd").mkdir()
+    (undrawn / ".report-notes").mkdir()  # somebody's
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "render", fail)
+        with pytest.raises(OSError, match="disk full"):
+            write_report(undrawn)
+    assert index.read_bytes() == before
+    write_report(undrawn)
+    hidden = [p.name for p in undrawn.iterdir() if p.name.startswith(".")]
+    assert hidden == [".report-notes"]
+
+
+def test_while_one_writes_a_report_no_other_does_and_it_may_take_the_lock_again(
+    undrawn, monkeypatch
+):
+    held = []
+
+    def look(*args):
+        with pytest.raises(Timeout):
+            FileLock(undrawn / "report.lock", timeout=0).acquire()
+        held.append(True)
+        return []
+
+    monkeypatch.setattr(writer, "write_figures", look)
+    with report_lock(undrawn / "report"):
+        write_report(undrawn)
+    assert held
+    FileLock(undrawn / "report.lock", timeout=0).acquire().lock.release()
 
 
 def test_no_run_directory_is_one_line(tmp_path):

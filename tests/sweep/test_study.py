@@ -9,13 +9,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.trial import Trial, TrialState
 
 from frerec.errors import ConfigError
 from frerec.sweep.samplers import pruner_for
 from frerec.sweep.settings import Settings
-from frerec.sweep.space import parse_space
+from frerec.sweep.space import Parameter, parse_space
 from frerec.sweep.storage import check_storage, open_storage, without_secret
 from frerec.sweep.study import SharedStudy
 
@@ -29,7 +30,10 @@ SETTINGS = Settings(
 RECORD: dict[str, Any] = {"seeds": [0, 1], "classifier.lr": 1e-3}
 
 
-@pytest.fixture(params=["sqlite", "journal", "postgresql"])
+ONE_SERVER = pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))
+
+
+@pytest.fixture(params=["sqlite", "journal", ONE_SERVER])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     if request.param == "postgresql":
         address = request.getfixturevalue("postgresql")
@@ -115,13 +119,14 @@ def test_two_workers_share_a_study_and_keep_to_its_total(
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_an_interrupted_search_draws_what_it_would_have_drawn(sampler: str, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, sampler=sampler, trials=14)  # TPE begins to model at the 11th
-    for name in ("whole", "parts"):
-        (tmp_path / name).mkdir()
-    whole = SharedStudy(settings, RECORD, tmp_path / "whole")
+    def journal(name: str) -> Settings:  # TPE begins to model at the 11th
+        storage = f"journal:{tmp_path / name}"
+        return replace(SETTINGS, sampler=sampler, trials=14, storage=storage)
+
+    whole = SharedStudy(journal("whole"), RECORD, tmp_path)
     work(whole)
     for pause in (3, 8, 100):
-        parts = SharedStudy(settings, RECORD, tmp_path / "parts")
+        parts = SharedStudy(journal("parts"), RECORD, tmp_path)
         work(parts, pause)
     drawn = [trial.params for trial in whole.trials()]
     assert [trial.params for trial in parts.trials()] == drawn
@@ -156,19 +161,137 @@ def test_a_given_trial_has_the_given_values_and_resumes_its_own(tmp_path: Path) 
     assert again.number == trial.number
 
 
-def test_the_running_mean_over_seeds_gives_a_bad_trial_up(tmp_path: Path) -> None:
-    study = SharedStudy(replace(SETTINGS, pruner="median"), RECORD, tmp_path)
-    assert type(pruner_for("halving", 2)) is not type(pruner_for("none", 2))
-    for _ in range(6):
+def test_a_grid_takes_what_failed_again_after_the_others_and_counts_it_once(
+    tmp_path: Path,
+) -> None:
+    space = parse_space({"a": "1,2,3"})
+    journal = f"journal:{tmp_path / 'j'}"
+    settings = replace(SETTINGS, sampler="grid", trials=3, space=space, storage=journal)
+    study = SharedStudy(settings, RECORD, tmp_path)
+    found = []
+    while (trial := study.next_trial()) is not None:
+        found.append(trial.params["a"])
+        failed = trial.number in (0, 3)
+        state = TrialState.FAIL if failed else TrialState.COMPLETE
+        study.finish(trial, None if failed else 0.5, state)
+    assert found == [1, 2, 3, 1, 1], "the first one failed twice"
+
+
+def test_failed_trials_do_not_count_and_their_numbers_are_not_used_again(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, trials=2, storage=f"journal:{tmp_path / 'j'}")
+    study = SharedStudy(settings, RECORD, tmp_path)
+    numbers = []
+    for state in (TrialState.FAIL, TrialState.COMPLETE, TrialState.PRUNED):
         trial = study.next_trial()
         assert trial is not None
-        trial.report(0.8, 1)
-        assert not trial.should_prune()
-        study.finish(trial, 0.8, TrialState.COMPLETE)
-    bad = study.next_trial()
-    assert bad is not None
-    bad.report(0.6, 1)
-    assert bad.should_prune()
+        numbers.append(trial.number)
+        study.finish(trial, 0.5, state)
+    assert numbers == [0, 1, 2]
+    assert study.next_trial() is None
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_range_of_decimals_has_its_own_values_in_the_study(sampler: str, tmp_path: Path) -> None:
+    space = parse_space({"a": "range(0.1,0.9,0.1)"})
+    journal = f"journal:{tmp_path / 'j'}"
+    settings = replace(SETTINGS, sampler=sampler, trials=20, space=space, storage=journal)
+    study = SharedStudy(settings, RECORD, tmp_path)
+    while (trial := study.next_trial()) is not None:
+        study.finish(trial, trial.params["a"], TrialState.COMPLETE)
+    drawn = {t.params["a"] for t in SharedStudy(settings, RECORD, tmp_path).trials()}
+    assert drawn <= {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}
+    assert drawn & {0.3, 0.6, 0.7}, "none of those that are wrong by a bit was drawn"
+    assert space[0].override(0.1 + 0.2) == "a=0.3"
+
+
+class Killed(BaseException):
+    """As a signal: nothing catches it."""
+
+
+def dies(*_: Any, **__: Any) -> Any:
+    raise Killed
+
+
+def dies_at_the_second(own: Callable[..., Any]) -> Callable[..., Any]:
+    calls: list[int] = []
+
+    def call(*arguments: Any) -> Any:
+        calls.append(1)
+        return dies() if len(calls) == 2 else own(*arguments)
+
+    return call
+
+
+def dies_after(own: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **named: Any) -> Any:
+        own(*arguments, **named)
+        raise Killed
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "death"),
+    [
+        (SharedStudy, "_draw", lambda _: dies),
+        (Parameter, "suggest", dies_at_the_second),
+        (optuna.Study, "add_trial", lambda _: dies),
+        (optuna.Study, "add_trial", dies_after),
+        (optuna.Study, "tell", lambda _: dies),
+        (optuna.Study, "tell", dies_after),
+    ],
+)
+def test_killed_anywhere_a_search_keeps_its_numbers_and_values(
+    owner: Any, name: str, death: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, sampler="random", trials=3)
+
+    def journal(file: str) -> Settings:
+        return replace(settings, storage=f"journal:{tmp_path / file}")
+
+    whole = SharedStudy(journal("whole"), RECORD, tmp_path)
+    work(whole)
+    study = SharedStudy(journal("parts"), RECORD, tmp_path)
+    work(study, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, death(getattr(owner, name)))
+        with pytest.raises(Killed):
+            work(study)
+    held: dict[int, Any] = study.claims._held  # type: ignore[attr-defined]
+    for number in list(held):
+        study.claims.release(number)  # as the system does for a dead process
+    again = SharedStudy(journal("parts"), RECORD, tmp_path)
+    work(again)
+    assert [t.params for t in again.trials()] == [t.params for t in whole.trials()]
+    assert {t.state for t in again.trials()} == {TrialState.COMPLETE}
+
+
+@pytest.mark.parametrize(
+    ("name", "of_five"),
+    [("median", (5, 5)), ("halving", (5, 5)), ("hyperband", (1, 5)), ("none", (0, 0))],
+)
+def test_a_pruner_gives_up_bad_trials_between_two_seeds_and_no_good_one(
+    name: str, of_five: tuple[int, int]
+) -> None:
+    study = optuna.create_study(
+        study_name="fixed", direction="maximize", pruner=pruner_for(name, 2)
+    )
+    for number in range(8):
+        before = study.ask()
+        for step in (1, 2):
+            before.report(0.8 + number / 1000, step)
+            before.should_prune()  # halving notes the trial's rung here
+        study.tell(before, 0.8)
+    given_up = {0.1: 0, 0.95: 0}
+    for value in given_up:
+        for _ in range(5):
+            trial = study.ask()
+            trial.report(value, 1)
+            given_up[value] += trial.should_prune()
+            study.tell(trial, state=TrialState.FAIL)
+    least, most = of_five
+    assert least <= given_up[0.1] <= most
+    assert given_up[0.95] == 0
 
 
 @pytest.mark.parametrize("address", ["mysql://u:pw@h/d", "sqlite:x", "journal:", "redis://h"])

@@ -1,34 +1,49 @@
 """``frerec sweep`` through the command line: SIGKILL and resume, refusals, failures, W&B."""
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import optuna
+import pandas as pd
 import pytest
 import yaml
+from omegaconf import DictConfig
 from optuna.trial import Trial, TrialState
 
-from frerec.benchmark.cell import make_cell
+import frerec.config
+from frerec.benchmark.cell import make_cell, read_status
 from frerec.benchmark.plan import expand
 from frerec.benchmark.stages import Stages
 from frerec.cli import main
+from frerec.config import compose_config, config_directory, plain
+from frerec.errors import ConfigError
 from frerec.sweep import runner
+from frerec.sweep.best import benchmark_overrides
+from frerec.sweep.runner import plan_sweep
+from frerec.sweep.settings import read_settings, without_sweep
+from frerec.sweep.space import parse_space
 from frerec.sweep.trial import Bench, Outcome
 
-SPACE = "classifier.lr=tag(log,interval(1e-4,1e-2))"
+SPACE = ["classifier.lr=tag(log,interval(1e-4,1e-2))"]
+DECIMALS = "classifier.label_smoothing=range(0.1,0.9,0.1)"
 SMALL = [
     "arm=raw", "data=phantom_chest_xray", "data.count=40", "data.size=32", "classifier.steps=2",
     "classifier.eval_every=2", "classifier.warmup_steps=0", "classifier.batch_size=4",
     "trainer.accelerator=cpu", "trainer.progress=false", "seeds=[0]", "trials=3",
+    "report.figures=[]",
 ]  # fmt: skip
 
 
 def arguments(root: Path, *more: str) -> list[str]:
     paths = [f"paths.runs={root / 'runs'}", f"paths.store={root / 'store'}"]
-    return ["sweep", SPACE, *SMALL, *paths, *more]
+    return ["sweep", *SPACE, *SMALL, *paths, *more]
 
 
 def trials(root: Path) -> list[dict[str, object]]:
@@ -41,7 +56,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished sweep of three trials, killed once in the middle of its second one."""
     root = tmp_path_factory.mktemp("sweep")
     process = subprocess.Popen(
-        [sys.executable, "-m", "frerec", *arguments(root)],
+        [sys.executable, "-m", "frerec", *arguments(root, DECIMALS)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     cells = root / "runs" / "sweep" / "cells"
@@ -50,7 +65,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
     kept = {path: path.stat().st_mtime_ns for path in cells.glob("*/metrics.json")}
-    assert main(arguments(root)) == 0
+    assert main(arguments(root, DECIMALS)) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "a finished cell was redone"
     return root
 
@@ -76,9 +91,24 @@ def test_the_records_name_no_test_metric_and_no_place(finished: Path) -> None:
     assert names <= {path.name for path in (folder / "sweep").iterdir()}
     for trial in trials(finished):
         assert not [key for key in (*trial, *trial["val"]) if "test" in key]  # type: ignore[misc]
-    assert b"test/" not in (folder / "sweep" / "study.db").read_bytes()
+    study = optuna.load_study(
+        study_name="sweep", storage=f"sqlite:///{folder / 'sweep' / 'study.db'}"
+    )
+    for told in study.trials:
+        assert told.user_attrs["val"]
+        assert "test" not in json.dumps(told.user_attrs)
     for file in (folder / "sweep.json", folder / "sweep" / "index.html"):
         assert str(finished) not in file.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("sweep")
+def test_no_test_image_was_classified_and_a_benchmark_would_still_do_it(finished: Path) -> None:
+    for folder in (finished / "runs" / "sweep" / "cells").iterdir():
+        assert set(pd.read_parquet(folder / "predictions.parquet")["split"]) == {"val"}
+        assert "test" not in json.loads((folder / "metrics.json").read_text())
+        assert read_status(folder, ("val",)) == "finished"
+        assert read_status(folder) == "pending"
 
 
 @pytest.mark.slow
@@ -96,7 +126,7 @@ def test_the_best_overrides_are_the_best_trials_cells_of_a_benchmark(finished: P
 def test_changed_settings_are_refused_and_a_larger_total_goes_on(
     finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(arguments(finished, "classifier.weight_decay=0.5")) == 2
+    assert main(arguments(finished, DECIMALS, "classifier.weight_decay=0.5")) == 2
     assert "classifier.weight_decay was 0.0001, is 0.5" in capsys.readouterr().err
 
     ran: list[int] = []
@@ -107,7 +137,7 @@ def test_changed_settings_are_refused_and_a_larger_total_goes_on(
         return Outcome(TrialState.FAIL, reason="out of memory")
 
     monkeypatch.setattr(runner, "run_trial", fails)
-    assert main(arguments(finished, "trials=9", "failures=2")) == 1
+    assert main(arguments(finished, DECIMALS, "trials=9", "failures=2")) == 1
     assert ran == [3, 4], "it goes on after the last number, and stops after two failures"
     assert trials(finished)[3]["error"] == "out of memory"
 
@@ -115,20 +145,9 @@ def test_changed_settings_are_refused_and_a_larger_total_goes_on(
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        (["objective=test/auc"], "test images take no part"),
-        (["objective=val/auk"], "expected one of val/auc"),
-        (["objective=val/brier"], "direction=maximize: expected minimize"),
         (["classifier.lrr=interval(0,1)"], "did you mean classifier.lr"),
         (["classifier=choice(resnet10t,resnet11)"], "available: "),
-        (["sampler=grid"], "has no end of values"),
-        (["sampler=best"], "expected one of tpe"),
-        (["seed=3"], "give seeds="),
-        (["seeds=[0,0]"], "different whole numbers"),
-        (["trials=0"], "at least 1"),
-        (["storage=mysql://x"], "expected null, sqlite:///FILE"),
-        (["trial=true"], "classifier.lr is missing"),
-        (["sweep=nothing"], "no such option; available: classifier, rhm, shr"),
-        (["name=a/b"], "without slashes"),
+        (["logger=wandb", "logger.mode=onlin"], "logger.mode=onlin: expected one of"),
     ],
 )
 def test_a_mistake_is_found_before_the_first_trial(
@@ -137,6 +156,85 @@ def test_a_mistake_is_found_before_the_first_trial(
     assert main(arguments(tmp_path, *more)) == 2
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture(scope="module")
+def composed() -> DictConfig:
+    return compose_config("sweep")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("objective", "test/auc", "test images take no part"),
+        ("objective", "val/auk", "expected one of val/auc"),
+        ("objective", "val/brier", "direction=maximize: expected minimize"),
+        ("sampler", "grid", "has no end of values"),
+        ("sampler", "best", "expected one of tpe"),
+        ("seeds", [0, 0], "different whole numbers"),
+        ("trials", 0, "at least 1"),
+        ("trials", 2.5, "whole number"),
+        ("failures", None, "whole number"),
+        ("storage", "mysql://x", "expected null, sqlite:///FILE"),
+        ("name", "a/b", "without slashes"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    composed: DictConfig, key: str, value: object, expected: str
+) -> None:
+    config = composed.copy()
+    config[key] = value
+    with pytest.raises(ConfigError, match=re.escape(expected)) as caught:
+        read_settings(config, parse_space({"a": "interval(0,1)"}))
+    assert key in str(caught.value) or key == "sampler"
+
+
+def test_no_number_of_trials_is_twenty_or_all_of_a_grid(
+    composed: DictConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, space = composed.copy(), parse_space({"a": "range(3)", "b": "range(9)"})
+    assert read_settings(config, space).trials == 20
+    config.sampler = "grid"
+    assert read_settings(config, space).trials == 27
+    config.trials = 20
+    with caplog.at_level("INFO"):
+        assert read_settings(config, space).trials == 20
+    assert "20 of 27 combinations" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [("seed=3", "give seeds="), ("trial=true", "classifier.lr is missing"),
+     ("sweep=nothing", "no such option; available: classifier, rhm, shr")],
+)  # fmt: skip
+def test_a_wrong_plan_is_refused(more: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        plan_sweep("sweep", [*SPACE, more])
+
+
+def test_what_a_sweeps_file_sets_besides_its_space_is_in_the_best_trials_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(config_directory(), tmp_path / "configs")
+    (tmp_path / "configs" / "sweep" / "mine.yaml").write_text(
+        "# @package _global_\n"
+        "defaults: [override /classifier: resnet18]\n"
+        "name: mine\nspace: {calibrator.shr.ratio: 'range(0.1,0.9,0.1)'}\n"
+        "grid: {arm: [frerec], data.count: [60]}\n"
+        "classifier: {weight_decay: 0.3}\ndata: {size: 48}\nsamples: {ratio: 0.5}\n"
+    )
+    monkeypatch.setattr(frerec.config, "config_directory", lambda: tmp_path / "configs")
+    common, chosen = ["sweep=mine", "trials=4", "classifier.steps=7"], ["calibrator.shr.ratio=0.3"]
+    space = parse_space({"calibrator.shr.ratio": "range(0.1,0.9,0.1)"})
+    settings = replace(read_settings(compose_config("sweep", common), space), seeds=(0, 5))
+    found = benchmark_overrides("sweep", common, chosen, settings)
+    assert "classifier.weight_decay=0.3" in found
+    _, ours = expand("benchmark", [*found, "name=mine"])
+    _, theirs = expand("sweep", [*common, *chosen, "seed=0,5"])
+    assert [cell.config.seed for cell in ours] == [0, 5]
+    for one, other in zip(ours, theirs, strict=True):
+        wanted = plain(without_sweep(other.config))
+        assert plain(one.config) == {**wanted, "grid": plain(one.config)["grid"]}
 
 
 @pytest.mark.slow

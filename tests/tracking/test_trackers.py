@@ -179,6 +179,73 @@ def test_a_dead_mlflow_server_is_asked_once(
     ]
 
 
+def test_a_server_that_refuses_one_call_is_asked_again_and_its_run_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    closed = []
+
+    class Server:
+        def get_experiment_by_name(self, _: str) -> Any:
+            return SimpleNamespace(experiment_id="1")
+
+        def search_runs(self, *_: Any, **__: Any) -> list[Any]:
+            return [SimpleNamespace(info=SimpleNamespace(run_id="r"))]
+
+        def update_run(self, *_: Any, **__: Any) -> None: ...
+
+        def log_batch(self, *_: Any, **__: Any) -> None:
+            raise self.error
+
+        def set_terminated(self, run: str, state: str) -> None:
+            closed.append(state)
+
+    monkeypatch.setattr(MlflowTracker, "_client", lambda _: Server())
+    tracker = MlflowTracker(tracking_uri="http://a.server")
+    wrapped = MlflowException("API request failed")
+    wrapped.__context__ = ConnectionRefusedError("refused")
+    for error, gone in ((MlflowException("metric value nan is not valid"), False), (wrapped, True)):
+        Server.error = error  # type: ignore[attr-defined]
+        with open_run(tracker, tmp_path) as run:
+            run.summary({"a": 1.0})
+        assert bool(base.UNREACHABLE) == gone
+    assert closed == ["FINISHED", "FINISHED"]
+
+
+def test_an_experiment_that_another_process_just_made_is_taken() -> None:
+    from mlflow.exceptions import MlflowException
+
+    from frerec.tracking.mlflow import _experiment
+
+    class Late:
+        asked = 0
+
+        def get_experiment_by_name(self, name: str) -> Any:
+            self.asked += 1
+            return None if self.asked == 1 else SimpleNamespace(experiment_id="7")
+
+        def create_experiment(self, name: str, **_: Any) -> str:
+            raise MlflowException(f"Experiment {name} already exists")
+
+    assert _experiment(Late(), "x", None) == "7"
+
+    class Refusing(Late):
+        def get_experiment_by_name(self, name: str) -> Any:
+            return None
+
+    with pytest.raises(MlflowException):
+        _experiment(Refusing(), "x", None)
+
+
+def test_the_local_store_is_locked_while_an_experiment_is_made(tmp_path: Path) -> None:
+    from filelock import FileLock, Timeout
+
+    tracker = MlflowTracker(folder=str(tmp_path))
+    with tracker.lock(), pytest.raises(Timeout):
+        FileLock(tmp_path / "mlflow.lock", timeout=0).acquire()
+
+
 @pytest.mark.xdist_group("wandb")
 def test_a_dead_network_costs_wandb_one_wait_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

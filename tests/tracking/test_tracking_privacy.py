@@ -32,7 +32,7 @@ def private_data(root: Path) -> Path:
     return root
 
 
-def small_report(run_dir: Path) -> Path:
+def small_report(run_dir: Path, **_: object) -> Path:
     """Stands where the report is written: a table that says too much, and a figure."""
     folder = run_dir / "report"
     (folder / "figures").mkdir(parents=True)
@@ -40,6 +40,8 @@ def small_report(run_dir: Path) -> Path:
         "arm": ["raw"],
         "auc": [0.5],
         "group": [f"{PATIENT}-1"],
+        "patient_id": [f"{PATIENT}-2"],
+        "samples.path": ["hospital-share"],
         "note": [f"/mnt/{FILE}-1.png"],
     }
     pd.DataFrame(table).to_csv(folder / "results.csv", index=False)
@@ -55,6 +57,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
     monkeypatch.setattr("frerec.verbs.benchmark.write_report", small_report)
     data = private_data(root / "hospital-share")
     places = [f"data.root={data}", f"paths.store={root / 'store'}", f"paths.runs={root / 'runs'}"]
+    places.append(f"logger.trackers.wandb.staging={root / 'staging'}")
     assert main(["benchmark", *TINY, *places, *more]) == 0
     return root / "runs"
 
@@ -88,9 +91,11 @@ def test_nothing_that_a_tracker_wrote_names_a_patient_a_file_or_a_folder_or_show
             assert word.encode() not in content, f"{path.relative_to(runs)} names {word}"
             assert word not in str(path.relative_to(runs))
         if path.suffix == ".wandb":  # W&B sends an artifact's local place with its manifest
-            assert str(tmp_path).encode() not in content
+            staged = str(tmp_path / "staging").encode()
+            assert str(tmp_path).encode() not in content.replace(staged, b"")
         assert b"\x89PNG" not in content, f"{path.relative_to(runs)} holds a picture"
     assert not any(path.suffix in (".png", ".safetensors") for path in files)
+    assert len([path for path in files if path.suffix == ".wandb"]) == 2  # a cell and the report
     check_contents(runs, files)
 
 
@@ -103,9 +108,14 @@ def check_contents(runs: Path, files: dict[Path, bytes]) -> None:
     saved = pd.read_parquet(cell / "predictions.parquet")
     assert [row[3] for row in table["data"]] == pytest.approx(saved["prob_0"].tolist())
     assert [row[2] for row in table["data"]] == saved["label"].tolist()
-    manifest = pd.read_csv(cell / "csv" / "manifest.csv")
+    assert not (cell / "csv" / "manifest.csv").exists()  # once a run
+    manifest = pd.read_csv(runs / "benchmark" / "tracking" / "csv" / "manifest.csv")
     assert list(manifest) == ["row", "label", "split", "source", "dataset"]
     assert len(manifest) == 24
+    report = pd.read_csv(runs / "benchmark" / "tracking" / "csv" / "results.csv")
+    assert list(report) == ["arm", "auc", "note"]
+    staged = [p for p in (runs.parent / "staging").rglob("manifest.csv") if p.is_file()]
+    assert len(staged) == 1
     metrics = json.loads((cell / "metrics.json").read_text())
     summary = pd.read_csv(cell / "csv" / "summary.csv", index_col="metric")["value"]
     assert summary["test/auc"] == pytest.approx(metrics["test"]["auc"])

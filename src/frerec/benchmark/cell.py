@@ -98,8 +98,28 @@ def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
     return made
 
 
-def run_cell(cell: Cell, directory: Path, tracker: Tracker, *, group: str, progress: bool) -> None:
-    """Run one cell and leave its files in ``directory``; ``metrics.json`` is written last."""
+def run_cell(
+    cell: Cell,
+    directory: Path,
+    tracker: Tracker,
+    *,
+    group: str,
+    progress: bool,
+    splits: Sequence[str] = EVALUATION,
+) -> None:
+    """Run one cell and leave its files in ``directory``; then the tracker is told its results.
+
+    ``training.cell_seconds`` leave out what the tracker took to begin and to end.
+
+    Args:
+        cell: The cell.
+        directory: Gets its files.
+        tracker: Is told of it.
+        group: The run's name.
+        progress: Show progress bars.
+        splits: Whose images are classified at the end, ``val`` among them; a sweep leaves the
+            test images out.
+    """
     started = time.monotonic()
     stages, config = cell.stages, cell.config
     data = stages.data
@@ -111,15 +131,16 @@ def run_cell(cell: Cell, directory: Path, tracker: Tracker, *, group: str, progr
     train = _training_images(stages, config)
     real_stack = _real_stack(stages, config.arm.evaluation)
     evaluation = {
-        split: LabelledImages(real_stack, data.rows(split), data.labels(split))
-        for split in EVALUATION
+        split: LabelledImages(real_stack, data.rows(split), data.labels(split)) for split in splits
     }
     schedule = {key: config.classifier[key] for key in SCHEDULE_KEYS}
     weights = None
     if config.classifier.balanced:
         weights = balanced_class_weights(_labels(train), len(data.classes))
     model = new_classifier(config, data, class_weights=weights)
+    seconds = time.monotonic() - started
     with tracked_cell(tracker, cell, directory, group) as run:
+        resumed = time.monotonic()
         record = train_classifier(
             model,
             train,
@@ -139,13 +160,13 @@ def run_cell(cell: Cell, directory: Path, tracker: Tracker, *, group: str, progr
         scores = {split: found.metrics() for split, found in made.items()}
         write_predictions(directory / "predictions.parquet", made)
         environment.finish(training_seconds=record.seconds)
+        training = _training_summary(cell, record) | {
+            "seconds": round(record.seconds, 1),
+            "cell_seconds": round(seconds + time.monotonic() - resumed, 1),
+        }
+        metrics = {"axes": cell.axes, **scores, "training": training}
+        write_json(directory / "metrics.json", metrics)
         track_results(run, cell, made, scores, best)
-    training = _training_summary(cell, record) | {
-        "seconds": round(record.seconds, 1),
-        "cell_seconds": round(time.monotonic() - started, 1),
-    }
-    metrics = {"axes": cell.axes, **scores, "training": training}
-    write_json(directory / "metrics.json", metrics)
 
 
 def _predictions(best: Classifier, images: LabelledImages, split: str, cell: Cell) -> Predictions:
@@ -214,14 +235,15 @@ def new_classifier(
     )
 
 
-def read_status(directory: Path) -> str:
+def read_status(directory: Path, splits: Sequence[str] = EVALUATION) -> str:
     """State of a cell's folder: finished, failed, running or pending.
 
-    What a kill or a full disk left unreadable counts as pending, and is made again.
+    What a kill or a full disk left unreadable counts as pending, and is made again; so does a cell
+    that is finished but without the results of one of ``splits``.
     """
     status, metrics = (_read_object(directory / f"{name}.json") for name in ("status", "metrics"))
     state = str(status.get("state", "pending"))
-    return "pending" if state == "finished" and "test" not in metrics else state
+    return "pending" if state == "finished" and not set(splits) <= set(metrics) else state
 
 
 def _read_object(path: Path) -> dict[str, Any]:

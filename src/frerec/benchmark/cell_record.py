@@ -25,13 +25,20 @@ from frerec.tracking.environment import (
     gpu_peak_memory,
     hardware,
     peak_memory,
+    peak_since_reset,
     reset_gpu_peak,
+    reset_peak,
 )
 from frerec.training_tools import write_json
 
 FORMAT = 4  # raise when a cell's result changes for equal inputs
 STANDARD_AXES = ("data", "generator", "arm", "classifier", "seed")
 CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+HEADER = f"""\
+# Run this cell again: frerec benchmark from={CONFIG} name=NEW
+# Relative paths in it are taken from the folder in which that is called; give data.root=DIR or
+# paths.store=DIR where the files lie elsewhere.
+"""
 CELL_BLOCK = "cell"  # key of the saved configuration that no composed one has
 # Settings that follow a place or a machine: an override of these holds for what follows them too.
 _LINK = re.compile(r"\$\{(paths|trainer|data\.root)\b")
@@ -60,22 +67,25 @@ def write_config(directory: Path, config: Any, *, cell_id: str, values: Mapping[
     block = {CELL_BLOCK: {**about, "values": dict(values), "links": links}}
     text = OmegaConf.to_yaml(OmegaConf.create({**block, **resolved}))
     partial = directory / f"{CONFIG}.partial"
-    partial.write_text(f"# Run this cell again: frerec benchmark from={CONFIG} name=NEW\n{text}")
+    partial.write_text(f"{HEADER}{text}")
     partial.replace(directory / CONFIG)
 
 
 class EnvironmentRecord:
     """``environment.json``: begun when a cell begins, completed when it ends.
 
-    It names neither the machine nor its user. ``peak_memory_mib`` is the process', which may have
-    run other cells before; ``gpu_peak_memory_mib`` is the cell's own. ``wall_seconds`` are those
-    of the attempt that finished, ``attempts`` counts the resumed ones too.
+    It names neither the machine nor its user. ``peak_memory_mib`` is what ``peak_memory_of`` says:
+    the ``cell``'s own (of a process that had memory before it began), or, where the system cannot
+    tell, the ``process``', which may have run other cells before. ``gpu_peak_memory_mib`` is the
+    cell's own. ``wall_seconds`` are those of the attempt that finished, ``attempts`` counts the
+    resumed ones too.
     """
 
     def __init__(self, directory: Path, *, seed: int, command: str) -> None:
         self._file, self._began = directory / ENVIRONMENT, time.monotonic()
         commit, dirty = git_state()
         reset_gpu_peak()
+        self._own_peak = reset_peak()
         self.content: dict[str, Any] = {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": command,
@@ -98,7 +108,8 @@ class EnvironmentRecord:
         self.content |= {
             "wall_seconds": round(time.monotonic() - self._began, 1),
             "training_seconds": round(training_seconds, 1),
-            "peak_memory_mib": peak_memory(),
+            "peak_memory_mib": peak_since_reset() if self._own_peak else peak_memory(),
+            "peak_memory_of": "cell" if self._own_peak else "process",
             "gpu_peak_memory_mib": gpu_peak_memory(),
             "versions": versions,
         }

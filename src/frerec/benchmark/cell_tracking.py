@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 from omegaconf import OmegaConf
 from torch import nn
 
 from frerec.benchmark.cell_record import cell_name, manifest_table, predictions_table
 from frerec.evaluation.predictions import Predictions
 from frerec.tracking import TrackedRun, Tracker
+from frerec.tracking.environment import provenance
 from frerec.tracking.private import public_axes
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def tracked_cell(tracker: Tracker, cell: Cell, directory: Path, group: str) -> Iterator[TrackedRun]:
-    """The cell's run: its configuration and axes, tagged with data set, arm and classifier."""
+    """The cell's run: its configuration, axes and origin, tagged with data set, arm, classifier.
+
+    The manifest is not in it: it is the same in all cells, and goes with the report's run.
+    """
     axes = {k: v for k, v in public_axes(cell.axes).items() if v != ""}
     with tracker.run(
         cell_name({**cell.axes, **axes}),
@@ -30,13 +35,23 @@ def tracked_cell(tracker: Tracker, cell: Cell, directory: Path, group: str) -> I
         config={
             "cell": cell.id,
             **axes,
+            "environment": provenance(),
             "config": OmegaConf.to_container(cell.config, resolve=True),
         },
         directory=directory,
         tags=[str(axes[axis]) for axis in ("data", "arm", "classifier")],
     ) as run:
-        run.manifest(str(cell.axes["data"]), manifest_table(cell.stages.data.manifest))
         yield run
+
+
+def public_manifests(cells: Iterable[Cell]) -> dict[str, pd.DataFrame]:
+    """Which images each data set of the cells has, by its name, as a tracker may have it."""
+    found: dict[str, pd.DataFrame] = {}
+    for cell in cells:
+        name = str(cell.axes["data"])
+        if name not in found:
+            found[name] = manifest_table(cell.stages.data.manifest)
+    return found
 
 
 def track_results(
@@ -47,7 +62,7 @@ def track_results(
     best: nn.Module,
 ) -> None:
     """The cell's metrics as the run's summary, its predictions by row number, its best weights."""
-    run.summary({f"test/{k}": v for k, v in scores["test"].items()})
+    run.summary({f"test/{k}": v for k, v in scores.get("test", {}).items()})
     run.summary({f"best_val/{k}": v for k, v in scores["val"].items()})
     rows = {split: cell.stages.data.rows(split) for split in made}
     run.table("predictions", predictions_table(made, rows))

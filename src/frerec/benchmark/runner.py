@@ -1,22 +1,30 @@
 """Plan, run and report a comparison; run again, it goes on where it stopped."""
 
-import json
 import logging
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from frerec.benchmark.cell import Cell, make_cell, new_classifier, read_status, run_cell
+from frerec.benchmark.cell import (
+    EVALUATION,
+    Cell,
+    make_cell,
+    new_classifier,
+    read_status,
+    run_cell,
+)
+from frerec.benchmark.cell_tracking import public_manifests
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import expand
+from frerec.benchmark.plan_record import write_plan
 from frerec.benchmark.showcase import check_showcase, show
 from frerec.benchmark.stages import Stages
 from frerec.calibration.shr import POOL_PER_NEIGHBOUR
@@ -24,8 +32,6 @@ from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
 from frerec.errors import ConfigError, DataError
 from frerec.report.published import DATASETS
-from frerec.tracking.environment import hardware, package_versions
-from frerec.tracking.private import public_command
 from frerec.training_tools import check_machine, check_positive, write_json
 
 log = logging.getLogger(__name__)
@@ -34,13 +40,27 @@ SMALLEST_BANK = 2 * POOL_PER_NEIGHBOUR
 SAMPLE_CHECKS = ("features", "quality", "memorisation")  # parts of the configuration
 
 
-def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int]:
+@dataclass(frozen=True)
+class Finished:
+    """A benchmark that was run.
+
+    Attributes:
+        folder: The run's.
+        failed: How many cells failed.
+        settings: Hash of what is compared, without the axes.
+        manifests: Which images each data set has, by its name, as a tracker may have it.
+    """
+
+    folder: Path
+    failed: int
+    settings: str
+    manifests: Mapping[str, pd.DataFrame]
+
+
+def run_benchmark(config_name: str, overrides: Sequence[str]) -> Finished:
     """Run every cell of the comparison that is not finished, then the showcase.
 
     A failed cell leaves ``error.txt``; the others go on.
-
-    Returns:
-        The run's folder, and the number of failed cells.
 
     Raises:
         ConfigError, DataError: For whatever can be known before training; nothing is written then.
@@ -66,17 +86,22 @@ def run_benchmark(config_name: str, overrides: Sequence[str]) -> tuple[Path, int
     write_plan(run_dir, base, cells, overrides)
     failed = EXECUTORS[base.executor.name](cells, run_dir, tracker, group=name, progress=progress)
     show(cells, run_dir, base.showcase)
-    write_plan(run_dir, base, cells, overrides)  # once more: now the samples are counted
-    return run_dir, failed
+    # Once more: now the samples are counted.
+    settings = write_plan(run_dir, base, cells, overrides)
+    return Finished(run_dir, failed, settings, public_manifests(cells))
 
 
-def check_before_training(cells: Sequence[Cell]) -> None:
+def check_before_training(cells: Sequence[Cell], seen: set[str] | None = None) -> None:
     """Find what would stop a cell after hours: settings, missing weights, unreadable samples.
+
+    Args:
+        cells: The cells.
+        seen: Hashes of what was checked before; it gets those of what is checked now.
 
     Raises:
         ConfigError, DataError: One line that names the key or the file.
     """
-    seen: set[str] = set()
+    seen = set() if seen is None else seen
 
     def first_time(kind: str, content: dict[str, Any]) -> bool:
         key = content_hash({kind: content})
@@ -155,7 +180,13 @@ EXECUTORS = {"serial": execute}
 
 
 def attempt(
-    cell: Cell, directory: Path, tracker: Any, label: str, group: str, progress: bool
+    cell: Cell,
+    directory: Path,
+    tracker: Any,
+    label: str,
+    group: str,
+    progress: bool,
+    splits: Sequence[str] = EVALUATION,
 ) -> bool:
     """Run a cell and record how it ended; True where it finished."""
     log.info("%s", label)
@@ -163,7 +194,7 @@ def attempt(
     write_json(directory / "status.json", {"state": "running", "seconds": 0.0})
     status: dict[str, Any] = {"state": "finished"}
     try:
-        run_cell(cell, directory, tracker, group=group, progress=progress)
+        run_cell(cell, directory, tracker, group=group, progress=progress, splits=splits)
     except Exception as error:
         line = " ".join(str(error).split()) or type(error).__name__
         log.error("%s failed: %s", label, line)
@@ -176,10 +207,32 @@ def attempt(
     return "error" not in status
 
 
-def with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
-    """Cells with their stages; data prepared once for each data configuration."""
-    prepared: dict[str, Any] = {}
-    shared: dict[str, Stages] = {}
+@dataclass
+class Kept:
+    """What later plans of one process need not make again.
+
+    Attributes:
+        data: prepared data by the hash of their configuration.
+        stages: of the last plan, by the hash of theirs.
+        checked: hashes of what was checked before training.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, Stages] = field(default_factory=dict)
+    checked: set[str] = field(default_factory=set)
+
+
+def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None) -> list[Cell]:
+    """Cells with their stages; data prepared once for each data configuration.
+
+    Args:
+        planned: The cells.
+        progress: Show progress bars.
+        kept: Of earlier plans; of their stages only those that these cells have stay in it.
+    """
+    kept = kept or Kept()
+    prepared, shared = kept.data, kept.stages
+    used: set[str] = set()
     cells = []
     for item in planned:
         data_part = OmegaConf.to_container(item.config.data, resolve=True)
@@ -187,67 +240,10 @@ def with_stages(planned: Sequence[Any], progress: bool) -> list[Cell]:
         parts = ("data", "samples", "generator", "calibrator", "trainer", *SAMPLE_CHECKS)
         whole = {part: OmegaConf.to_container(item.config[part], resolve=True) for part in parts}
         key = content_hash(whole)
+        used.add(key)
         if key not in shared:
             shared[key] = Stages(item.config, progress=progress, data=prepared.get(data_key))
             prepared[data_key] = shared[key].data
         cells.append(make_cell(item, shared[key]))
+    kept.stages = {key: shared[key] for key in used}
     return cells
-
-
-def write_plan(
-    run_dir: Path, base: DictConfig, cells: Sequence[Cell], overrides: Sequence[str]
-) -> None:
-    """Write ``benchmark.json``: the cells, and what a reader has to know about the run.
-
-    Cells of an earlier plan with the same settings stay in it, so that a run may be widened, or
-    shared by processes that take different values of an axis.
-    """
-    data = cells[0].stages.data
-    counts = {
-        split: _by_class(data.labels(split), data.classes) for split in ("train", "val", "test")
-    }
-    for cell in cells:
-        if cell.config.arm.synthetic != "none" and "samples" in vars(cell.stages):
-            labels = cell.stages.samples.manifest.label_indices()
-            counts["synthetic"] = _by_class(labels, data.classes)
-            break
-    parts = ("data", "samples", "generator", "calibrator")
-    settings = content_hash({part: plain(base[part]) for part in parts})
-    own = [{"id": cell.id, "axes": cell.axes} for cell in cells]
-    path = run_dir / "benchmark.json"
-    with FileLock(run_dir / "plan.lock"):
-        before = _read_plan(path)
-        same = before.get("settings") == settings
-        known = {entry["id"] for entry in own}
-        kept = [e for e in before.get("cells", []) if same and e["id"] not in known]
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        content = {
-            "name": str(base.name),
-            "created": before.get("created", now) if same else now,
-            "command": public_command("benchmark", overrides),
-            "settings": settings,
-            "dataset": data.name,
-            "modality": data.modality,
-            "published": base.published,
-            "classes": list(data.classes),
-            "image_size": data.image_size,
-            "counts": before.get("counts", {}) | counts if same else counts,
-            "cells": own + kept,
-            "versions": package_versions(),
-            "hardware": hardware(),
-        }
-        write_json(path, content)
-
-
-def _read_plan(path: Path) -> dict[str, Any]:
-    """The plan of an earlier call; a damaged one is written anew."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _by_class(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    return dict(zip(classes, counts, strict=True))

@@ -1,21 +1,28 @@
 """A cell's saved configuration, read back to run exactly that cell again: ``from=FILE``."""
 
 import difflib
-from collections.abc import Sequence
+import logging
+import re
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frerec.benchmark.cell_record import CELL_BLOCK, FORMAT
-from frerec.config import compose_config, config_directory, first_line
+from frerec.config import compose_config, config_directory, first_line, quote_override
 from frerec.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 FROM = "from"
 # What may differ from the saved cell, because no result depends on it.
 FREE = ("name", "paths", "trainer", "logger", "report", "data.root")
+_TARGET = re.compile(r"^\s*_target_:\s*(frerec\.[\w.]+)", re.MULTILINE)
 # Parts that shape no result; a key that a newer frerec added to them takes its default.
 _SETTINGS = ("paths", "trainer", "showcase", "report", "executor")
 
@@ -34,7 +41,7 @@ def read_saved_cell(
 
     Raises:
         ConfigError: For another override, and for a file that is no cell's configuration, is of
-            another format, or has a key that there is not.
+            another format, or has a key or a `_target_` that there is not.
     """
     allowed = [o for o in overrides if _key(o) != FROM]
     for override in allowed:
@@ -50,6 +57,7 @@ def read_saved_cell(
     composed = [o for o in allowed if _key(o) != "data.root"]
     fresh: Any = OmegaConf.to_container(compose_config(config_name, composed), resolve=False)
     _check_keys(content, fresh, file)
+    _check_targets(content, file)
     config = _with_defaults(content, fresh)
     for key, reference in about["links"].items():
         OmegaConf.update(config, key, reference, force_add=True)
@@ -57,6 +65,7 @@ def read_saved_cell(
     _override(config, fresh, allowed)
     if Path(config.paths.runs, str(config.name)).resolve() == former.resolve():
         raise ConfigError(f"name={config.name}: is the saved cell's own run; give another name")
+    _name_command(config, file)
     return config, dict(about["values"]), str(about["id"])
 
 
@@ -101,6 +110,40 @@ def _check_keys(content: dict[str, Any], fresh: dict[str, Any], file: Path) -> N
                 raise ConfigError(f"from={file}: {key}.{inner}: no such key{near}")
 
 
+def _check_targets(content: dict[str, Any], file: Path) -> None:
+    """Refuse to make anything but what the shipped configurations make: the file may be anyone's.
+
+    That a name begins with ``frerec.`` is not enough: a module of ours may hold another's.
+    """
+    shipped: set[str] = set()
+    for option in config_directory().rglob("*.yaml"):
+        shipped |= set(_TARGET.findall(option.read_text(encoding="utf-8")))
+    for target in _targets(content):
+        if target not in shipped:
+            raise ConfigError(
+                f"from={file}: _target_: {target}: not one of frerec's configurations; what a saved"
+                " cell makes has to be, for another class compose the cell anew"
+            )
+
+
+def _targets(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _targets(inner)
+
+
+def _name_command(config: DictConfig, file: Path) -> None:
+    """Say which program a file of somebody's is about to run."""
+    command = config.generator.get("command")
+    if command and config.arm.synthetic != "none" and config.samples.path is None:
+        line = shlex.join(map(str, command))
+        log.warning("from=%s runs a program for its samples: %s", file, line)
+
+
 def _keys_of_group(folder: Path) -> set[str]:
     """The keys that any option of a group has."""
     known: set[str] = set()
@@ -128,13 +171,12 @@ def _with_defaults(content: dict[str, Any], fresh: dict[str, Any]) -> DictConfig
 
 def _override(config: DictConfig, fresh: dict[str, Any], allowed: Sequence[str]) -> None:
     for override in allowed:
-        key, _, value = override.partition("=")
         key = _key(override)
         try:
             if key == "data.root":
                 if "root" not in config.data:
                     raise ConfigError("data.root: the saved cell's data have no folder")
-                config.data.root = value
+                config.data.root = _value(override)
             elif key.startswith("logger"):
                 config.logger = fresh["logger"]  # an option of the group brings all its keys
             else:
@@ -142,6 +184,11 @@ def _override(config: DictConfig, fresh: dict[str, Any], allowed: Sequence[str])
                 OmegaConf.update(config, key, chosen)
         except OmegaConfBaseException as error:
             raise ConfigError(f"{override}: {first_line(error)}") from error
+
+
+def _value(override: str) -> Any:
+    """What Hydra reads: without quotes, ``null`` as None."""
+    return OverridesParser.create().parse_override(quote_override(override)).value()
 
 
 def _key(override: str) -> str:

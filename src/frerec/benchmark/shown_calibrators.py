@@ -15,7 +15,7 @@ from frerec.calibration import Calibrator, FreRec
 from frerec.evaluation.image_quality import psnr, ssim
 from frerec.tracking.environment import hardware
 
-WARM_UP = 2  # images before the clock starts: first calls allocate, and choose their algorithms
+WARM_UP = 2  # calls before the clock starts: the first ones allocate, and choose their algorithms
 BUDGET, FEWEST = 5.0, 3  # [ours] seconds a calibrator after which it is enough, but for 3 images
 SPLIT = "val"
 
@@ -34,9 +34,9 @@ def arm_fidelity(cells: Sequence[Cell], count: int, attempt: Attempt) -> list[di
         attempt: Runs a measurement under a name, and gives None where it fails.
 
     Returns:
-        A dictionary a treatment: data, arm, arms, extra (the axes that it varies along),
-        classifier_free (always true: no classifier has a part in it), split, psnr in dB, ssim,
-        images.
+        A dictionary a treatment: key, data, arm, arms, extra (the axes that it varies along),
+        calibrates (what the arm does), classifier_free (always true: no classifier has a part in
+        it), split, psnr in dB, ssim, images.
     """
 
     def measure(treatment: Treatment) -> dict[str, Any]:
@@ -58,9 +58,10 @@ def arm_fidelity(cells: Sequence[Cell], count: int, attempt: Attempt) -> list[di
 def inference_times(cells: Sequence[Cell], count: int, attempt: Attempt) -> list[dict[str, Any]]:
     """Milliseconds an image of every calibrator among these cells, one image at a time.
 
-    The median over the images after two that are not counted; a GPU is waited for before and after
-    each. [ours] The paper does not say how it measured its 15 to 18 ms. A slow calibrator is timed
-    on fewer images, `images` says on how many.
+    The median over the images; two others are calibrated before them and not counted, or two of
+    the same where there are no others. A GPU is waited for before and after each. [ours] The paper
+    does not say how it measured its 15 to 18 ms. A slow calibrator is timed on fewer images,
+    `images` says on how many.
 
     Args:
         cells: Finished ones; their calibrators are timed, each once, where the trainer runs.
@@ -68,15 +69,15 @@ def inference_times(cells: Sequence[Cell], count: int, attempt: Attempt) -> list
         attempt: Runs a measurement under a name, and gives None where it fails.
 
     Returns:
-        A dictionary a calibrator: data, arm, arms, extra, method, stages, network, ms_per_image,
-        ms_low and ms_high (the quartiles), images, batch, size (height and width), channels,
-        device, threads (of PyTorch), precision.
+        A dictionary a calibrator: key, data, arm, arms, extra, calibrates, method, stages, network,
+        ms_per_image, ms_low and ms_high (the quartiles), images, batch, size (height and width),
+        channels, device, threads (of PyTorch), precision.
     """
 
     def measure(treatment: Treatment) -> dict[str, Any]:
         cell = treatment.shown
         stages = cell.stages
-        rows = drawn_rows(stages.data.rows(SPLIT), count)
+        rows = drawn_rows(stages.data.rows(SPLIT), WARM_UP + count)
         calibrator = load_for_use(
             stages.calibrator_folder, stages.calibrator_use, cell.config.trainer.accelerator
         )
@@ -130,15 +131,16 @@ def _milliseconds(calibrator: Calibrator, images: Tensor) -> list[float]:
         if on_gpu:
             torch.cuda.synchronize()
 
-    for number in range(min(WARM_UP, len(images))):
-        calibrator.transform(images[number : number + 1])
+    singles = images.split(1)
+    for image in singles[:WARM_UP]:
+        calibrator.transform(image)
     times: list[float] = []
-    for number in range(len(images)):
+    for image in singles[WARM_UP:] or singles:
         if len(times) >= FEWEST and sum(times) > 1000 * BUDGET:
             break
         wait()
         started = time.perf_counter()
-        calibrator.transform(images[number : number + 1])
+        calibrator.transform(image)
         wait()
         times.append(1000 * (time.perf_counter() - started))
     return times

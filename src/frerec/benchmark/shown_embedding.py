@@ -58,9 +58,10 @@ def embed(
     """Points of real and synthetic images in the plane, and how far the two sets overlap.
 
     Before: validation images against uncalibrated samples, none of which the classifier was
-    trained on. After: calibrated training images against calibrated samples, all of which it was
-    trained on. [ours] Each stage compares what its classifier treated alike; the calibrated sets
-    in the classifier of before, where only the images differ, give a second overlap.
+    trained on. Calibrated: the same images after calibration in the same classifier, so that only
+    the images differ. After: calibrated training images against calibrated samples, all of which
+    the classifier of the arm was trained on. [ours] Each stage compares what its classifier
+    treated alike. Real images are calibrated where the arm calibrates them.
 
     Args:
         networks: The classifiers.
@@ -77,14 +78,18 @@ def embed(
     notes: dict[str, Any] = {}
     if networks.before is None or count == 0:
         return arrays, notes
-    stages = {"before": (networks.before, "val")}
+    arm_cell = networks.after or networks.shown
+    stages = {"before": (networks.before, "val", False)}
+    if arm_cell.config.arm.synthetic == "calibrated":
+        stages["calibrated"] = (networks.before, "val", True)
     if networks.after is not None:
-        stages["after"] = (networks.after, "train")
-    for name, (cell, split) in stages.items():
-        other = networks.after or networks.shown
+        stages["after"] = (networks.after, "train", True)
+    for name, (cell, split, treated) in stages.items():
         made = attempt(
             f"features {name}",
-            lambda n=name, c=cell, o=other, s=split: _stage(n, c, o, run_dir, count, s),  # type: ignore[misc]
+            lambda c=cell, s=split, t=treated: _stage(  # type: ignore[misc]
+                c, arm_cell, run_dir, count, s, calibrated=t
+            ),
         )
         if made is None:
             continue
@@ -115,7 +120,7 @@ def check_methods(methods: Sequence[str]) -> None:
 
 
 def _stage(
-    name: str, cell: Cell, arm_cell: Cell, run_dir: Path, count: int, split: str
+    cell: Cell, arm_cell: Cell, run_dir: Path, count: int, split: str, *, calibrated: bool
 ) -> dict[str, Any]:
     """Features [2 n, D] of n real and n synthetic images, their codes, and the overlap."""
     data, samples = cell.stages.data, arm_cell.stages.samples
@@ -124,10 +129,9 @@ def _stage(
     sample_rows = drawn_rows(np.arange(len(samples.stack)), count)
     groups = data.manifest.groups()
     network = _extractor(cell, run_dir)
-    after = name == "after"
-    real, synthetic = _stacks(arm_cell, calibrated=after)
+    real, synthetic = _stacks(arm_cell, calibrated=calibrated)
     features = _features(network, real, real_rows, synthetic, sample_rows)
-    made = {
+    return {
         "features": features,
         "sets": np.repeat(np.array([0, 1], dtype=np.uint8), count),
         "labels": np.concatenate(
@@ -142,14 +146,9 @@ def _stage(
         "classifier": str(cell.axes["classifier"]),
         "arm": str(cell.config.arm.name),
         "seed": int(cell.config.seed),
+        "calibrated_by": str(arm_cell.config.arm.name) if calibrated else "",
+        "real_calibrated": calibrated and arm_cell.config.arm.real == "calibrated",
     }
-    if not after and arm_cell.config.arm.synthetic == "calibrated":
-        real, synthetic = _stacks(arm_cell, calibrated=True)
-        treated = _features(network, real, real_rows, synthetic, sample_rows)
-        made["overlap_calibrated"] = neighbour_accuracy(
-            treated[:count], treated[count:], groups[real_rows]
-        )
-    return made
 
 
 def _stacks(cell: Cell, *, calibrated: bool) -> tuple[ImageStack, ImageStack]:

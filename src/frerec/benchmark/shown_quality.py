@@ -1,39 +1,35 @@
 """The quality of every set of samples in a comparison, for the report beside its results."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from frerec.benchmark.cell import STANDARD_AXES, Cell
-from frerec.errors import DataError
-
-log = logging.getLogger(__name__)
+from frerec.benchmark.shown_calibrators import Attempt
 
 OF_SAMPLES = ("data.", "generator.", "samples.")  # axes whose values name a set of samples
 
 
-def quality_of_samples(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+def quality_of_samples(cells: Sequence[Cell], attempt: Attempt) -> list[dict[str, Any]]:
     """Measure the samples of these cells, each set once; from the store where that was done.
 
     Args:
         cells: With samples.
+        attempt: Runs a measurement under a name, and gives None where it fails.
 
     Returns:
         A dictionary a set: ``samples`` its name, ``quality`` the plain values of
-        :class:`frerec.evaluation.generative.GenerativeQuality`. A set that is too small to be
-        measured is left out, with a warning.
+        :class:`frerec.evaluation.generative.GenerativeQuality`. A set that cannot be measured,
+        such as one that is too small, is left out.
     """
     found, seen = [], set()
     for cell in cells:
         if cell.stages.quality_key in seen:
             continue
         seen.add(cell.stages.quality_key)
-        try:
-            quality = cell.stages.quality
-        except DataError as error:
-            log.warning("no quality of the samples of %s: %s", samples_title(cell), error)
-            continue
-        found.append({"samples": samples_title(cell), "quality": quality})
+        title = samples_title(cell)
+        quality = attempt(f"quality of {title}", lambda c=cell: c.stages.quality)  # type: ignore[misc]
+        if quality is not None:
+            found.append({"samples": title, "quality": quality})
     return found
 
 

@@ -58,16 +58,14 @@ def collect_sets(cell: Cell, count: int, *, calibrated: bool) -> ShownSets:
         what = "SHR of real training images against the images themselves"
         fidelity["real_shr"] = _fidelity(sets["real_shr"], sets["real"], what)
     if isinstance(calibrator, FreRec) and calibrator.stages == STAGES:
-        real, synthetic = stages.calibrated("real"), stages.calibrated("synthetic")
-        sets["synthetic_frerec"] = synthetic.tensor(sample_rows)
-        sets["real_frerec"] = real.tensor(real_rows)
+        sets["synthetic_frerec"] = stages.calibrated("synthetic").tensor(sample_rows)
         for name, rows, text in (
             ("real_frerec_train", real_rows, "FreRec of real training images"),
             ("real_frerec_val", held_rows, "FreRec of real validation images, unseen by the fit"),
         ):
-            fidelity[name] = _fidelity(
-                real.tensor(rows), data.stack.tensor(rows), f"{text} against the images themselves"
-            )
+            images, treated = data.stack.tensor(rows), _real(cell, rows)
+            sets.setdefault("real_frerec", treated)  # the training images come first
+            fidelity[name] = _fidelity(treated, images, f"{text} against the images themselves")
     elif calibrator is not None and shr is None:
         sets["synthetic_calibrated"] = stages.calibrated("synthetic").tensor(sample_rows)
         if cell.config.arm.real == "calibrated":
@@ -120,6 +118,14 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     partial = path.with_name(path.stem + ".partial.npz")
     np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
     partial.replace(path)
+
+
+def _real(cell: Cell, rows: np.ndarray) -> Tensor:
+    """Calibrated real images: the cell's own, or these alone where the arm leaves them raw."""
+    stages = cell.stages
+    if cell.config.arm.real == "calibrated":
+        return stages.calibrated("real").tensor(rows)
+    return stages.calibrator.transform(stages.data.stack.tensor(rows))
 
 
 def _draw(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:

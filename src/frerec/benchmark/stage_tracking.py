@@ -9,6 +9,7 @@ from typing import Any
 
 from frerec.config import plain
 from frerec.tracking import TrackedRun, Tracker
+from frerec.tracking.environment import provenance
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class StageTracking:
             f"{job_type} {name}",
             group=self.group,
             cell_id=f"{job_type}-{key}",
-            config={job_type: settings},
+            config={job_type: settings, "environment": provenance()},
             directory=self.folder / f"{job_type}-{key}",
             job_type=job_type,
             tags=[name],

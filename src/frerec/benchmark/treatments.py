@@ -40,13 +40,19 @@ class Treatment:
 
     @property
     def axes(self) -> dict[str, Any]:
-        """What names it in ``showcase.json``: data, arm, arms that share it, extra."""
+        """What names it in ``showcase.json``.
+
+        key, data, arm, arms that share it, extra, and what the arm calibrates: some of real,
+        synthetic, evaluation.
+        """
         shown = self.shown
         return {
+            "key": self.key,
             "data": str(shown.axes["data"]),
             "arm": str(shown.config.arm.name),
             "arms": self.arms,
             "extra": self.extra,
+            "calibrates": _calibrated(shown),
         }
 
 
@@ -78,7 +84,11 @@ def treatment_key(cell: Cell) -> str:
     )
 
 
+def _calibrated(cell: Cell) -> list[str]:
+    parts = ("real", "synthetic", "evaluation")
+    return [part for part in parts if cell.config.arm[part] == "calibrated"]
+
+
 def _calibrated_parts(cell: Cell) -> tuple[bool, int]:
-    arm = cell.config.arm
-    parts = [arm.real, arm.synthetic, arm.evaluation]
-    return arm.synthetic == "calibrated", parts.count("calibrated")
+    parts = _calibrated(cell)
+    return "synthetic" in parts, len(parts)

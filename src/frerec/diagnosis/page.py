@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from frerec.diagnosis.verdict import TITLES, figure_text
 from frerec.report.figures import FigureFiles
-from frerec.report.html import embed
+from frerec.report.page_environment import embed
 from frerec.report.tabular import EMPTY, fixed
 
 COLUMNS = (

@@ -47,10 +47,10 @@ class ArmComparison:
         """The larger of the two; None where one of them is missing.
 
         Intersection-union test (Berger, Technometrics 24, 1982) [ours]: a difference is claimed
-        only where it holds over seeds and over patients. In simulations of equal arms each test
-        alone claims a difference too often (over seeds 4 to 18, over patients 6 to 54 in 100),
-        because it takes the other source as given; both together do in 2 to 7. Holm's correction
-        over a family of comparisons is applied to this value.
+        only where it holds over seeds and over patients. Each test alone claims a difference of
+        equal arms too often, because it takes the other source as given: how often, and how often
+        both together do, is simulated in `experiments/coverage`. Holm's correction over a family
+        of comparisons is applied to this value.
         """
         if self.p_seeds is None or self.p_patients is None:
             return None
@@ -108,11 +108,12 @@ def verdict(
     """
     seeds, patients = comparison.p_seeds, comparison.p_patients
     if comparison.seeds.estimate.n < 2:
-        return "one seed only: no interval and no test"
+        tested = "no test" if patients is None else "tested over patients, not"
+        return f"one seed only: {tested} over seeds"
     if seeds is None:
         return "the same difference in every seed: a t test does not apply"
     if patients is None:
-        return "too few patients in a class: no test over patients"
+        return f"{comparison.patients.reason}: no test over patients"
     if p_corrected is not None and p_corrected < alpha:
         direction = "higher" if comparison.seeds.estimate.mean > 0 else "lower"
         return f"{first} is {direction} than {second}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +51,7 @@ class Reliability:
         accuracy: float64 ``[M]``, share for which it came true.
         low: float64 ``[M]``, end of Wilson's 95 % interval of the share.
         high: as `low`.
-        error: calibration error, mean over the seeds; of the confidence it is the metric ``ece``.
+        error: calibration error, mean over the seeds: the metric ``ece``.
     """
 
     edges: Floats
@@ -97,16 +96,12 @@ def roc_band(by_seed: BySeed, *, draws: int = BAND_DRAWS, seed: int = 0) -> RocB
     return RocBand(fpr, mean, low, high, "seeds and patients" if several else "patients")
 
 
-def reliability(
-    by_seed: BySeed, bins: int = ECE_BINS, *, of: Literal["confidence", "positive"] = "confidence"
-) -> Reliability:
-    """Reliability diagram of an arm.
+def reliability(by_seed: BySeed, bins: int = ECE_BINS) -> Reliability:
+    """Reliability diagram of an arm, of the probability of the predicted class.
 
     Args:
         by_seed: seed -> its predictions of the same images.
         bins: of equal width, those of the calibration error.
-        of: "confidence", the probability of the predicted class, which the metric ``ece`` is of; or
-            "positive", that of class 1 of two.
 
     Returns:
         Shares over all seeds. Seeds score the same images, which do not become more evidence by
@@ -114,19 +109,10 @@ def reliability(
 
     Raises:
         DataError: for no seed at all, or where the seeds did not score the same images.
-        ValueError: for "positive" with more than two classes.
     """
     made = [by_seed[s] for s in sorted(by_seed)]
     check_same_images(made)
-    if of == "positive" and made[0].probabilities.shape[1] != 2:
-        raise ValueError("the positive probability is that of two classes; take of='confidence'")
-    found = []
-    for each in made:
-        if of == "positive":
-            predicted, outcomes = each.probabilities[:, 1], each.labels == 1
-        else:
-            predicted, outcomes = top_confidence(each.labels, each.probabilities)
-        found.append(bin_probabilities(predicted, outcomes, bins))
+    found = [bin_probabilities(*top_confidence(p.labels, p.probabilities), bins) for p in made]
     counts = np.mean([b.counts for b in found], axis=0)
     sizes = np.where(counts > 0, counts, np.nan)
     confidence = np.mean([b.predicted for b in found], axis=0) / sizes

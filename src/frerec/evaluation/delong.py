@@ -37,14 +37,15 @@ class AUCCovariance:
 class DeLongTest:
     """Difference of two AUCs on the same images, its interval and its two-sided p value.
 
-    Equal ranks have p = 1 and no interval. All but `difference` are None where a class has one
-    patient only, or where both AUCs have no spread although they differ.
+    Equal ranks have p = 1 and no interval. The numbers but `difference` are None where a class has
+    one patient only, or where both AUCs have no spread although they differ; `reason` says which.
     """
 
     difference: float
     low: float | None
     high: float | None
     p: float | None
+    reason: str = ""
 
 
 def delong(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None = None) -> AUCCovariance:
@@ -60,7 +61,8 @@ def delong(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike | None = None
         AUCs and covariance. With one image a patient, and two classes, it is exactly DeLong's;
         with more images exactly Obuchowski's. The macro mean over C > 2 classes has the covariance
         of the mean of the same components [ours]: an image is positive once and negative C - 1
-        times.
+        times. These components are centred within each class: how many images a class has is
+        given, and is no source of spread.
 
     Raises:
         DataError: where shapes or labels do not fit, or a score is not finite.
@@ -116,9 +118,11 @@ def delong_test(
     variance = _covariance((parts - other_parts)[None], reference.labels, reference.codes)
     difference = auc - other_auc
     if variance is None:
-        return DeLongTest(difference, None, None, None)
+        return DeLongTest(difference, None, None, None, "too few patients in a class")
     if variance[0, 0] <= 0:
-        return DeLongTest(difference, None, None, 1.0 if difference == 0 else None)
+        same = difference == 0
+        reason = "" if same else "no spread of the AUCs over patients"
+        return DeLongTest(difference, None, None, 1.0 if same else None, reason)
     error = float(np.sqrt(variance[0, 0]))
     half = _quantile() * error
     p = float(2 * stats.norm.sf(abs(difference) / error))
@@ -170,10 +174,18 @@ def _checked(
 
 
 def _components(labels: NDArray[np.int64], scores: Floats) -> tuple[Floats, Floats]:
-    """AUC ``[A]``, and each image's share ``[A, N]`` in its deviation from the expectation."""
+    """AUC ``[A]``, and each image's share ``[A, N]`` in its deviation from the expectation.
+
+    The shares of a class sum to 0. Of two classes they do by themselves; of more, a class is only
+    a part of the negatives of another, whose mean it need not have.
+    """
     classes = (1,) if scores.shape[2] == 1 else range(scores.shape[2])
     found = [_one_against_rest(labels == c, scores[:, :, k]) for k, c in enumerate(classes)]
     auc, parts = (np.mean([pair[k] for pair in found], axis=0) for k in (0, 1))
+    if len(classes) > 1:
+        for label in classes:
+            of_label = labels == label
+            parts[:, of_label] -= parts[:, of_label].mean(axis=1, keepdims=True)
     return auc, parts
 
 

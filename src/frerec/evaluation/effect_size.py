@@ -16,9 +16,12 @@ _FARTHEST = 1e4  # a t beyond which the distribution cannot be had in double pre
 
 @dataclass(frozen=True)
 class Effect:
-    """Hedges' g_z of paired differences; `low` and `high` are None where they cannot be had."""
+    """Hedges' g_z of paired differences, and an interval of what it estimates.
 
-    d: float
+    `low` and `high` are of the true standardised mean difference, None where they cannot be had.
+    """
+
+    g: float
     low: float | None
     high: float | None
 
@@ -49,9 +52,10 @@ def paired_effect(first: Mapping[int, float], second: Mapping[int, float]) -> Ef
         second: seed -> value of the other arm.
 
     Returns:
-        The effect over the shared seeds with its 95 % interval, that of the noncentral t
-        distribution (Cumming and Finch, 2001) times J. None for fewer than 3 shared seeds, or
-        where the difference is the same in all of them.
+        The effect over the shared seeds, with the 95 % interval of the true mean difference over
+        its true spread: by the noncentral t distribution (Cumming and Finch, 2001), and exact for
+        normal differences; J mends the bias of the point, and the interval has none. None for
+        fewer than 3 shared seeds, or where the difference is the same in all of them.
     """
     seeds = sorted(first.keys() & second.keys())
     differences = np.array([first[seed] - second[seed] for seed in seeds], dtype=np.float64)
@@ -61,11 +65,10 @@ def paired_effect(first: Mapping[int, float], second: Mapping[int, float]) -> Ef
     standardised = float(differences.mean()) / spread
     correction = small_sample_correction(n - 1)
     low, high = _noncentrality(standardised * math.sqrt(n), n - 1)
-    scale = correction / math.sqrt(n)
     return Effect(
         correction * standardised,
-        None if low is None else scale * low,
-        None if high is None else scale * high,
+        None if low is None else low / math.sqrt(n),
+        None if high is None else high / math.sqrt(n),
     )
 
 

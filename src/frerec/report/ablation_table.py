@@ -99,6 +99,6 @@ def _row(
         gap = value - printed if comparable and value is not None else None
         own = fixed(value, digits if measure == "psnr" else 3)
         cells.append(estimate(auc) if measure == "auc" else own)
-        cells += [fixed(printed, digits), signed(gap, digits if measure == "psnr" else 3)]
+        cells += [fixed(printed, digits), signed(gap, digits)]  # no more than the paper's digits
         record |= {measure: value, f"paper_{measure}": printed, f"difference_{measure}": gap}
     return tuple(cells), record

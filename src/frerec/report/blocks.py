@@ -1,8 +1,10 @@
 """The arms of a run, and which rows stand together."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from frerec.report.published import SHR_AXES
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import fixed
 
@@ -84,6 +86,28 @@ def groups(run: Run) -> list[Group]:
             title = ", ".join([*parts, classifier, *(f"{axis} {value}" for axis, value in extra)])
             found.append(Group(title, name, generator, classifier, extra, published, arms))
     return found
+
+
+def varied(run: Run, group: Group) -> bool:
+    """Whether a group is of another setting than the run's default one [ours].
+
+    The default of a further axis is the paper's value where the axis is SHR's and the run has that
+    value, otherwise the first one of the plan. A group without the axis is none of another setting.
+    """
+    papers = {axis: value for axes, value in SHR_AXES.values() for axis in axes}
+    for axis, own in group.extra:
+        values = [value for cell in run.cells for name, value in cell.extra if name == axis]
+        if own != next((v for v in values if axis_number(v) == papers.get(axis)), values[0]):
+            return True
+    return False
+
+
+def axis_number(value: str) -> float:
+    """The value of an axis as a number; NaN, which equals nothing, where it is none."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def describe(arm: str) -> str:

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 import pandas as pd
 
 from frerec.evaluation.bootstrap import Interval
-from frerec.report.comparisons import FAMILIES, Comparison, compare
+from frerec.evaluation.effect_size import Effect
+from frerec.report.comparisons import AXES_FAMILY, Comparison, compare
 from frerec.report.run import Run
 from frerec.report.tabular import EMPTY, Row, Table, estimate, fixed, p_text, signed
 
+_MARKS = {"primary": "", "controls": " ‡", AXES_FAMILY: " §"}  # of the families
 # The CSV's header where there is no row to take it from.
 _HEADER = (
     "family",
+    "corrected_with",
     "first",
     "second",
     "difference",
@@ -47,7 +50,7 @@ def comparison_table(run: Run) -> Table:
             "Comparison",
             "Difference [95\u00a0%\u00a0interval over seeds]",
             "Over seeds and patients",
-            "Effect size g",
+            "Effect size g [95\u00a0%\u00a0interval]",
             "Seeds",
             "p over seeds",
             "p over patients",
@@ -72,14 +75,22 @@ def _row(c: Comparison) -> Row:
             f"{c.first} − {c.second}",
             estimate(c.difference.estimate, difference=True),
             _both(c.result.both),
-            fixed(effect.d if effect else None, 2),
+            _effect(effect),
             str(c.difference.estimate.n),
             p_text(c.result.p_seeds),
             p_text(c.result.p_patients),
-            p_text(c.holm_p) + ("" if c.holm_p is None or c.family == "primary" else " ‡"),
+            p_text(c.holm_p) + ("" if c.holm_p is None else _MARKS[c.corrected_with]),
             c.words,
         ),
     )
+
+
+def _effect(effect: Effect | None) -> str:
+    if effect is None:
+        return EMPTY
+    known = effect.low is not None and effect.high is not None
+    ends = f"{fixed(effect.low, 2)}, {fixed(effect.high, 2)}" if known else EMPTY
+    return f"{fixed(effect.g, 2)} [{ends}]"
 
 
 def _both(interval: Interval) -> str:
@@ -91,9 +102,12 @@ def _both(interval: Interval) -> str:
 def _notes(found: Sequence[Comparison]) -> tuple[str, ...]:
     if not found:
         return ("No two arms share a finished seed yet.",)
-    tested = {family: _tests(found, family) for family in FAMILIES}
+    tested = {family: _tests(found, family) for family in _MARKS}
     if not any(tested.values()):
-        return ("Nothing could be tested: a paired test needs two seeds or more.",)
+        return (
+            "Nothing could be tested over seeds and over patients, so no difference is claimed: "
+            "over seeds a test needs two of them or more, over patients two or more of each class.",
+        )
     notes = [
         "Holm p: the larger p value of the two tests, so that a difference is claimed only where "
         "it holds over seeds and over patients (an intersection-union test), corrected over the "
@@ -105,6 +119,12 @@ def _notes(found: Sequence[Comparison]) -> tuple[str, ...]:
             "‡ A control or an ablation: a secondary family of its own, corrected over its "
             f"{_count(tested['controls'])}."
         )
+    if tested[AXES_FAMILY]:
+        notes.append(
+            "§ At another value of a further axis than the default one (the paper's r and K, or "
+            "the first value of the plan): a family of its own, corrected over its "
+            f"{_count(tested[AXES_FAMILY])}."
+        )
     wide = [f"{c.first} − {c.second}" for c in found if c.claimed and _holds_zero(c.result.both)]
     if wide:
         notes.append(
@@ -115,8 +135,8 @@ def _notes(found: Sequence[Comparison]) -> tuple[str, ...]:
         *notes,
         "No evidence of a difference does not mean equal: the interval says how large a "
         "difference the data still allow.",
-        "Effect size: Hedges' g of the paired differences, in standard deviations over the seeds; "
-        "with few seeds it says little.",
+        "Effect size: Hedges' g of the paired differences, in standard deviations over the seeds, "
+        "with an interval by the noncentral t distribution; with few seeds it says little.",
     )
 
 
@@ -126,7 +146,7 @@ def _holds_zero(interval: Interval) -> bool:
 
 
 def _tests(found: Sequence[Comparison], family: str) -> int:
-    return sum(c.family == family and c.holm_p is not None for c in found)
+    return sum(c.corrected_with == family and c.holm_p is not None for c in found)
 
 
 def _count(tests: int) -> str:
@@ -138,6 +158,7 @@ def _record(c: Comparison) -> dict[str, object]:
     return {
         **c.group.axes,
         "family": c.family,
+        "corrected_with": c.corrected_with,
         "first": c.first,
         "second": c.second,
         "difference": estimated.mean,
@@ -148,7 +169,7 @@ def _record(c: Comparison) -> dict[str, object]:
         "both_high": c.result.both.high,
         "patients_low": patients.low,
         "patients_high": patients.high,
-        "effect": effect.d if effect else None,
+        "effect": effect.g if effect else None,
         "effect_low": effect.low if effect else None,
         "effect_high": effect.high if effect else None,
         "p_seeds": c.result.p_seeds,

@@ -1,14 +1,14 @@
-"""The paired comparisons between arms, in two families, each corrected by Holm."""
+"""The paired comparisons between arms, in three families, each corrected by Holm."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from frerec.errors import DataError
 from frerec.evaluation.comparison import ALPHA, ArmComparison, compare_arms, verdict
 from frerec.evaluation.predictions import Predictions
 from frerec.evaluation.statistics import PairedDifference, holm
-from frerec.report.blocks import ARMS, Group, arm_order, describe, groups, summary
+from frerec.report.blocks import ARMS, Group, arm_order, describe, groups, summary, varied
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import NO_BREAK, p_text, signed
 
@@ -45,18 +45,25 @@ CONTROLS: Mapping[tuple[str, str], str] = {
     ("ceiling", "raw"): "Would more real images help, is there room at all?",
 }
 FAMILIES: Mapping[str, Mapping[tuple[str, str], str]] = {"primary": PAIRS, "controls": CONTROLS}
+# [ours] What a run tests at other settings than its default one (of SHR's r and K, of how many
+# samples) is corrected by itself: to look further must not cost the main question its power.
+AXES_FAMILY = "axes"
 
 
 @dataclass(frozen=True)
 class Comparison:
     """first - second in test AUC on the same images, paired by seed.
 
-    `holm_p` is the larger p value, over seeds and over patients, corrected over the comparisons
-    of its family in all of the run.
+    `family` says what its question is of, `corrected_with` the family that Holm's correction was
+    made over: the same in the default setting of the further axes, AXES_FAMILY at any other.
+    `cells` are the ids of what was compared. `holm_p` is the larger p value, over seeds and over
+    patients, corrected over the comparisons of that family in all of the run.
     """
 
     group: Group
     family: str
+    corrected_with: str
+    cells: frozenset[str]
     first: str
     second: str
     result: ArmComparison
@@ -100,35 +107,42 @@ class Comparison:
 def compare(run: Run) -> tuple[Comparison, ...]:
     """All comparisons of FAMILIES whose arms share a finished seed, Holm-corrected by family.
 
+    Those of the default setting come first, so that what no axis changes counts among them.
+
     Raises:
         DataError: where two cells to be compared were not tested on the same images.
     """
-    compared: list[Comparison] = []
+    found: list[Comparison] = []
+    blocks = sorted(((varied(run, group), group) for group in groups(run)), key=lambda b: b[0])
     for family, pairs in FAMILIES.items():
-        found: list[tuple[Group, str, str, ArmComparison]] = []
-        seen: set[tuple[str, ...]] = set()
-        for group in groups(run):
+        seen: set[frozenset[str]] = set()
+        for other_setting, group in blocks:
             for first, second in pairs:
-                cells = [*group.finished(first), *group.finished(second)]
-                ids = tuple(cell.id for cell in cells)
+                ids = frozenset(cell.id for arm in (first, second) for cell in group.finished(arm))
                 # The same cells may stand in several groups, but are one comparison.
                 if ids in seen or (result := _compare(group, first, second)) is None:
                     continue
                 seen.add(ids)
-                found.append((group, first, second, result))
-        corrected = holm([result.p for *_, result in found])
-        compared += [
-            Comparison(group, family, first, second, result, p)
-            for (group, first, second, result), p in zip(found, corrected, strict=True)
-        ]
-    return tuple(compared)
+                corrected = AXES_FAMILY if other_setting else family
+                found.append(Comparison(group, family, corrected, ids, first, second, result, None))
+    return tuple(_corrected(found))
+
+
+def _corrected(found: list[Comparison]) -> list[Comparison]:
+    p_values: dict[int, float | None] = {}
+    for family in {c.corrected_with for c in found}:
+        members = [i for i, c in enumerate(found) if c.corrected_with == family]
+        holm_p = holm([found[i].result.p for i in members])
+        p_values |= dict(zip(members, holm_p, strict=True))
+    return [replace(c, holm_p=p_values[i]) for i, c in enumerate(found)]
 
 
 def claimed_best(run: Run, group: Group) -> str | None:
     """The arm that may be printed bold, None for most groups.
 
     The highest mean alone is no reason [ours]: every comparison that the arm takes part in is
-    claimed in its favour, and the one with the second highest mean is among them.
+    claimed in its favour, and the one with the second highest mean is among them. What the group
+    shares with another, and is listed there, counts too.
     """
     means = {
         arm: sum(cell.test["auc"] for cell in done) / len(done)
@@ -138,8 +152,8 @@ def claimed_best(run: Run, group: Group) -> str | None:
     ranked = sorted(means, key=lambda arm: means[arm], reverse=True)
     if len(ranked) < 2:
         return None
-    own = [c for c in compare(run) if c.group.title == group.title]
-    own = [c for c in own if ranked[0] in (c.first, c.second)]
+    ids = {cell.id for arm in group.arms for cell in group.finished(arm)}
+    own = [c for c in compare(run) if c.cells <= ids and ranked[0] in (c.first, c.second)]
     won = {
         c.second if c.first == ranked[0] else c.first
         for c in own

@@ -10,7 +10,11 @@ from frerec.errors import DataError
 from frerec.report.parsing import number
 
 METHODS: Mapping[str, str] = {"tsne": "t-SNE", "umap": "UMAP"}
-STAGES: Mapping[str, str] = {"before": "before calibration", "after": "after calibration"}
+STAGES: Mapping[str, str] = {
+    "before": "before calibration",
+    "calibrated": "calibrated, same classifier",  # as before: only the images differ
+    "after": "after calibration",
+}
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,10 @@ class Embedding:
         points: method -> ``[n, 2]``.
         overlap: accuracy of the nearest neighbour at telling the sets apart in the space of the
             features; 0.5 is ideal, None where it is not known.
-        overlap_calibrated: the same of the calibrated images in this stage's classifier.
-        notes: what else is known: classifier, arm, seed, split, images.
+        overlap_calibrated: the same of the calibrated images in this stage's classifier, from
+            runs that have no stage "calibrated".
+        notes: what else is known: classifier, arm, seed, split, images, real_calibrated (whether
+            the real images of the stage are).
     """
 
     sets: np.ndarray

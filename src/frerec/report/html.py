@@ -1,17 +1,14 @@
 """The report as one HTML page that needs nothing but itself."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from frerec.report.comparisons import compare
 from frerec.report.context_tables import counts_table, published_table
 from frerec.report.figures import FigureFiles
 from frerec.report.page_cells import cell_records, cells_table
+from frerec.report.page_environment import page_environment, page_script
 from frerec.report.page_facets import FACETS, Facets
 from frerec.report.page_sections import arrange
 from frerec.report.page_slider import examples
@@ -29,9 +26,6 @@ NOTES = (
     "A comparison of augmentations says as much as its generator is good: read it with the "
     "sample quality beside it.",
 )
-
-_MIME = {".svg": "image/svg+xml", ".png": "image/png"}
-_SCRIPT = "page.js"
 
 
 @dataclass(frozen=True)
@@ -62,17 +56,8 @@ def render(
         HTML with inline styles, one inline script that the page's policy knows by its hash, and
         embedded images; light and dark. Without scripts everything is shown.
     """
-    environment = Environment(
-        loader=PackageLoader("frerec.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["embed"] = embed
-    assert environment.loader is not None
-    source = environment.loader.get_source(environment, _SCRIPT)[0]
-    script = source.replace("\r\n", "\n")  # as the browser reads it before it takes the hash
+    environment = page_environment()
+    script = page_script(environment)
     facets = Facets(run)
     seeds = sorted({cell.seed for cell in run.cells})
     records = cell_records(run, folder if folder is not None else run.path / "report")
@@ -81,8 +66,8 @@ def render(
     own = ("run", "comparisons", "images", "cells", *(("samples",) if cards else ()))
     return environment.get_template("index.html.j2").render(
         run=run,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        script=script.text,
+        script_hash=script.sha256,
         states=_states(run),
         facts=_facts(run, seeds),
         facets={key: (FACETS[key], values) for key, values in facets.offered.items()},
@@ -119,12 +104,6 @@ def render(
         citation=CITATION,
         bibtex=BIBTEX,
     )
-
-
-def embed(file: Path) -> str:
-    """A file as a data: address."""
-    content = base64.b64encode(file.read_bytes()).decode("ascii")
-    return f"data:{_MIME[file.suffix]};base64,{content}"
 
 
 def _findings(run: Run, facets: Facets) -> dict[str, list[Finding]]:

@@ -1,5 +1,6 @@
 """How long calibration takes, beside the paper's times on its own device."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,27 @@ import pandas as pd
 from frerec.report.parsing import number
 from frerec.report.published import INFERENCE, INFERENCE_DEVICE, InferenceTime
 from frerec.report.run import Run
-from frerec.report.tabular import EMPTY, Row, Table, fixed, signed
+from frerec.report.tabular import EMPTY, Row, Table, fixed, signed, thousands
 
 _PAPERS = INFERENCE[0]  # FreRec's own
 _STAGES = ["shr", "rhm"]
+# The whole name: a laptop's RTX 4090 and the RTX 4090 D are other chips.
+_SAME_DEVICE = re.compile(rf"(nvidia )?(geforce )?{re.escape(INFERENCE_DEVICE)}", re.IGNORECASE)
+_COLUMNS: Mapping[str, str] = {
+    "method": "Method",
+    "stages": "Stages",
+    "network": "Network",
+    "device": "Device",
+    "size": "Image size",
+    "batch": "Batch",
+    "threads": "Threads",
+    "precision": "Precision",
+    "images": "Images",
+    "ms": "ms an image [quartiles]",
+    "paper": "Paper's ms",
+    "gap": "Ours − paper's",
+}
+_WORDS = ("method", "stages", "network", "device", "precision")
 
 
 def inference_table(run: Run) -> Table:
@@ -27,29 +45,18 @@ def inference_table(run: Run) -> Table:
     return Table(
         key="inference",
         title="Inference time",
-        caption="Milliseconds to calibrate one image: median over the images, the first ones not "
-        f"counted; beside the paper's, measured on an {INFERENCE_DEVICE}.",
+        caption="Milliseconds to calibrate one image: median over the images that were timed, and "
+        "their quartiles, the first ones not counted; beside the paper's, measured on an "
+        f"{INFERENCE_DEVICE}.",
         group_title="Whose",
-        columns=(
-            "Method",
-            "Stages",
-            "Network",
-            "Device",
-            "Image size",
-            "Batch",
-            "Threads",
-            "Precision",
-            "ms an image",
-            "Paper's ms",
-            "Ours − paper's",
-        ),
+        columns=tuple(_COLUMNS.values()),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
         notes=(
             f"A difference is formed for FreRec on an {INFERENCE_DEVICE} alone: times of other "
             "devices do not compare. The paper says neither the image size nor the batch.",
         ),
-        wordy=(0, 1, 2, 3, 7),
+        wordy=tuple(i for i, key in enumerate(_COLUMNS) if key in _WORDS),
         section="inference",
     )
 
@@ -57,7 +64,8 @@ def inference_table(run: Run) -> Table:
 def _gap(entry: Mapping[str, Any]) -> tuple[float, float] | None:
     """To the slow and to the fast end of the paper's range."""
     time = number(entry.get("ms_per_image"))
-    same = INFERENCE_DEVICE in str(entry.get("device")) and entry.get("stages") == _STAGES
+    device = " ".join(str(entry.get("device")).split())
+    same = _SAME_DEVICE.fullmatch(device) is not None and entry.get("stages") == _STAGES
     return (time - _PAPERS.high, time - _PAPERS.low) if same and time is not None else None
 
 
@@ -67,29 +75,38 @@ def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     extra = entry.get("extra")
     if isinstance(extra, dict) and extra:
         name += "".join(f", {axis} {value}" for axis, value in extra.items())
-    return (
-        name,
-        _text(", ".join(map(str, entry.get("stages") or []))),
-        _text(entry.get("network")),
-        _text(entry.get("device")),
-        _size(entry),
-        _text(entry.get("batch")),
-        _text(entry.get("threads")),
-        _text(entry.get("precision")),
-        fixed(number(entry.get("ms_per_image")), 1),
-        _range(_PAPERS) if entry.get("stages") == _STAGES else EMPTY,
-        EMPTY if gap is None else f"{signed(gap[0], 1)} to {signed(gap[1], 1)}",
+    return _in_order(
+        {
+            "method": name,
+            "stages": _text(", ".join(map(str, entry.get("stages") or []))),
+            "size": _size(entry),
+            "images": thousands(number(entry.get("images"))),
+            "ms": _milliseconds(entry),
+            "paper": _range(_PAPERS) if entry.get("stages") == _STAGES else EMPTY,
+            "gap": EMPTY if gap is None else f"{signed(gap[0], 1)} to {signed(gap[1], 1)}",
+        }
+        | {key: _text(entry.get(key)) for key in ("network", "device", "batch", "threads")}
+        | {"precision": _text(entry.get("precision"))}
     )
 
 
 def _paper_cells(time: InferenceTime) -> tuple[str, ...]:
-    unknown = (EMPTY,) * 5
-    return (time.method, EMPTY, EMPTY, INFERENCE_DEVICE, *unknown[:4], EMPTY, _range(time), EMPTY)
+    return _in_order({"method": time.method, "device": INFERENCE_DEVICE, "paper": _range(time)})
+
+
+def _in_order(texts: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(texts.get(key, EMPTY) for key in _COLUMNS)
+
+
+def _milliseconds(entry: Mapping[str, Any]) -> str:
+    median, low, high = (number(entry.get(key)) for key in ("ms_per_image", "ms_low", "ms_high"))
+    quartiles = EMPTY if low is None or high is None else f"{fixed(low, 1)}, {fixed(high, 1)}"
+    return EMPTY if median is None else f"{fixed(median, 1)} [{quartiles}]"
 
 
 def _range(time: InferenceTime) -> str:
     low, high = fixed(time.low, 0), fixed(time.high, 0)
-    return low if low == high else f"{low} to {high}"
+    return ("≈ " if time.approximate else "") + (low if low == high else f"{low} to {high}")
 
 
 def _size(entry: Mapping[str, Any]) -> str:
@@ -140,4 +157,5 @@ def _paper_record(time: InferenceTime) -> dict[str, object]:
         "device": INFERENCE_DEVICE,
         "paper_ms_low": time.low,
         "paper_ms_high": time.high,
+        "paper_approximate": time.approximate,
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from frerec.report.run import Run
 from frerec.report.tabular import Table
+from frerec.report.training_table import commit_of
 
 FORMAT = 1
 
@@ -50,9 +51,4 @@ def tables_json(run: Run, tables: list[Table]) -> str:
 
 def commits(run: Run) -> list[str]:
     """Commits of frerec that ran the cells, sorted; "+ changes" where its files were changed."""
-    found = {
-        f"{commit} + changes" if cell.environment.get("git_dirty") else str(commit)
-        for cell in run.cells
-        if (commit := cell.environment.get("git_commit"))
-    }
-    return sorted(found)
+    return sorted({commit_of(cell) for cell in run.cells} - {""})

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from frerec.evaluation.bootstrap import Interval
+from frerec.evaluation.delong import delong_interval
 from frerec.evaluation.hierarchical import hierarchical_interval
 from frerec.evaluation.metrics import METRICS
 from frerec.evaluation.statistics import Estimate, mean_interval
 from frerec.report.blocks import Group, describe, groups
-from frerec.report.comparisons import claimed_best
+from frerec.report.comparisons import claimed_best, compare
 from frerec.report.published import CLASSIFIERS, PublishedAUC, counterpart, lookup
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import EMPTY, Row, Table, estimate, fixed, signed
@@ -33,6 +34,7 @@ _NOT_BOLD = (
     "Nothing is bold: no arm has the highest mean and all of its paired comparisons, with the "
     "second highest too, claimed in its favour."
 )
+_NOT_TESTED = "Nothing is bold: no two arms could be tested over seeds and over patients."
 
 
 def over_seeds(cells: Sequence[Cell], metric: str) -> Estimate | None:
@@ -84,7 +86,7 @@ def overview_table(run: Run) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
-        notes=(_bold_note(rows),),
+        notes=(_bold_note(run, rows),),
     )
 
 
@@ -132,7 +134,7 @@ def main_table(run: Run) -> Table:
         for arm, cells in block.arms.items():
             done = block.finished(arm)
             means = {m: over_seeds(done, m) for m in METRICS}
-            both = _both(done)
+            both, patients = _both(done), _over_patients(done)
             paper = lookup(block.published, arm, block.classifier)
             other_classifier |= paper is not None and paper.auc is None
             gap = _gap(means["auc"], paper)
@@ -142,7 +144,8 @@ def main_table(run: Run) -> Table:
             rows.append(Row(block.title, tuple(text), (2,) if arm == best else ()))
             record: dict[str, object] = {**block.axes, "arm": arm}
             record |= {"seeds_finished": len(done), "seeds_planned": len(cells)}
-            records.append(record | _metric_record(means, both) | _paper_record(paper, gap))
+            record |= _metric_record(means, both, patients) | _paper_record(paper, gap)
+            records.append(record)
     notes = [f"{arm}: {describe(arm)}." for arm in dict.fromkeys(row.cells[0] for row in rows)]
     if other_classifier:
         notes.append(
@@ -159,18 +162,24 @@ def main_table(run: Run) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
-        notes=(*notes, _bold_note(rows)),
+        notes=(*notes, _bold_note(run, rows)),
         warnings=_warnings(run),
     )
 
 
-def _bold_note(rows: Sequence[Row]) -> str:
-    return _BOLD if any(row.strong for row in rows) else _NOT_BOLD
+def _bold_note(run: Run, rows: Sequence[Row]) -> str:
+    if any(row.strong for row in rows):
+        return _BOLD
+    return _NOT_BOLD if any(c.holm_p is not None for c in compare(run)) else _NOT_TESTED
 
 
 def _both(cells: Sequence[Cell]) -> Interval | None:
     by_seed = {cell.seed: cell.predictions["test"] for cell in cells}
     return hierarchical_interval(by_seed) if by_seed else None
+
+
+def _over_patients(cells: Sequence[Cell]) -> Interval | None:
+    return delong_interval([cell.predictions["test"] for cell in cells]) if cells else None
 
 
 def _both_text(both: Interval | None) -> str:
@@ -197,15 +206,16 @@ def _paper_text(paper: PublishedAUC | None) -> str:
 
 
 def _metric_record(
-    means: Mapping[str, Estimate | None], both: Interval | None
+    means: Mapping[str, Estimate | None], both: Interval | None, patients: Interval | None
 ) -> dict[str, float | None]:
     record: dict[str, float | None] = {}
     for metric, value in means.items():
         record[f"{metric}_mean"] = value.mean if value else None
         record[f"{metric}_low"] = value.low if value else None
         record[f"{metric}_high"] = value.high if value else None
-    record["auc_both_low"] = both.low if both else None
-    record["auc_both_high"] = both.high if both else None
+    for name, found in (("both", both), ("patients", patients)):
+        record[f"auc_{name}_low"] = found.low if found else None
+        record[f"auc_{name}_high"] = found.high if found else None
     return record
 
 
@@ -222,7 +232,7 @@ def _paper_record(paper: PublishedAUC | None, gap: float | None) -> dict[str, ob
 
 
 def _warnings(run: Run) -> tuple[str, ...]:
-    """The cells whose own record does not agree with their predictions."""
+    """What of the plan was not used, and cells whose record does not agree with predictions."""
     doubtful = {cell.id: cell for cell in run.cells if cell.doubts}
     texts = [
         f"cell {cell.id} ({cell.arm}, {cell.classifier}, seed {cell.seed}): "
@@ -235,4 +245,4 @@ def _warnings(run: Run) -> tuple[str, ...]:
         more = len(doubtful) - _DOUBTS
         subject = "cell disagrees with its" if more == 1 else "cells disagree with their"
         texts.append(f"{more} more {subject} predictions.")
-    return tuple(texts)
+    return (*run.doubts, *texts)

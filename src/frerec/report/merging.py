@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from frerec.errors import DataError
-from frerec.report.run import Cell, Run, read_run
+from frerec.evaluation.predictions import check_same_images
+from frerec.report.run import Cell, Run, check_seeds, read_run
 
 
 def read_runs(paths: Sequence[Path]) -> Run:
@@ -32,6 +33,8 @@ def read_runs(paths: Sequence[Path]) -> Run:
 
 def _merged(runs: Sequence[Run]) -> Run:
     _check_data(runs)
+    cells = _cells(runs)
+    check_seeds(cells)
     references: dict[str, str] = {}
     for run in runs:
         references |= run.references
@@ -50,28 +53,49 @@ def _merged(runs: Sequence[Run]) -> Run:
         counts={
             f"{run.name}: {split}": classes for run in runs for split, classes in run.counts.items()
         },
-        cells=_cells(runs),
+        cells=cells,
         versions=_texts(run.versions for run in runs),
         hardware=_texts(run.hardware for run in runs),
         showcase=None,
         references=references,
         parts=tuple(runs),
+        doubts=tuple(f"{run.name}: {doubt}" for run in runs for doubt in run.doubts),
     )
 
 
 def _check_data(runs: Sequence[Run]) -> None:
-    """A data set of the same name must be the same task, or its cells cannot stand together."""
-    known: dict[str, Run] = {}
+    """A data set of the same name must be the same, or its cells cannot stand together."""
+    facts: dict[tuple[str, str], tuple[object, Run]] = {}
+    tested: dict[tuple[object, ...], tuple[Cell, Run]] = {}
     for run in runs:
         for name in dict.fromkeys(cell.data for cell in run.cells):
-            other = known.setdefault(name, run)
-            for what in ("classes", "image_size", "published"):
-                found, before = getattr(run, what), getattr(other, what)
+            for what, found in _facts(run, name).items():
+                before, other = facts.setdefault((name, what), (found, run))
                 if found != before:
                     raise DataError(
                         f"{other.path} and {run.path}: both have data {name}, but {what} {before} "
                         f"and {found}; report them apart"
                     )
+        for cell in run.finished:
+            # A further axis may cut the data set in another way.
+            known, other = tested.setdefault((cell.data, cell.extra), (cell, run))
+            if other is run:
+                continue
+            try:
+                check_same_images([known.predictions["test"], cell.predictions["test"]])
+            except DataError as error:
+                raise DataError(
+                    f"{other.path} and {run.path}: both have data {cell.data}, but cells "
+                    f"{known.id} and {cell.id} were not tested alike: {error}"
+                ) from error
+
+
+def _facts(run: Run, name: str) -> dict[str, object]:
+    """What a run says of a data set: of several, a plan has classes and size of the first alone."""
+    found: dict[str, object] = {"published": run.references.get(name)}
+    if name == run.dataset or len({cell.data for cell in run.cells}) == 1:
+        found |= {"classes": run.classes, "image_size": run.image_size}
+    return found
 
 
 def _cells(runs: Sequence[Run]) -> tuple[Cell, ...]:

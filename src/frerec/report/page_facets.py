@@ -20,14 +20,17 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 class Facets:
-    """The data sets, classifiers and arms of a run.
+    """The data sets, classifiers and arms of a run; none where there is no run.
 
     Attributes:
         values: facet -> its values in the order of the report.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.values: dict[str, tuple[str, ...]] = {
+    def __init__(self, run: Run | None) -> None:
+        self.values: dict[str, tuple[str, ...]] = dict.fromkeys(FACETS, ())
+        if run is None:
+            return
+        self.values = {
             "data": tuple(dict.fromkeys(cell.data for cell in run.cells)),
             "classifier": tuple(dict.fromkeys(cell.classifier for cell in run.cells)),
             "arm": tuple(arm_order(run)),

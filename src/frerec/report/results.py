@@ -3,8 +3,10 @@
 import pandas as pd
 
 from frerec.evaluation.metrics import METRICS
+from frerec.report.parsing import number
 from frerec.report.run import EXCLUDED, TRAINING, Run
 from frerec.report.tabular import EMPTY, Row, Table
+from frerec.report.training_table import RECORDED, commit_of
 
 
 def unfinished_table(run: Run) -> Table:
@@ -46,7 +48,7 @@ def _first_line(text: str) -> str:
 
 
 def results_frame(run: Run) -> pd.DataFrame:
-    """A row a cell: axes, state, seconds, test, validation and training values, error."""
+    """A row a cell: axes, state, seconds, results, training, time, memory, commit, error."""
     records = []
     for cell in run.cells:
         record: dict[str, object] = {
@@ -63,6 +65,8 @@ def results_frame(run: Run) -> pd.DataFrame:
         record |= {f"test_{m}": cell.test.get(m) for m in METRICS}
         record |= {f"val_{m}": cell.val.get(m) for m in METRICS}
         record |= {f"training_{key}": cell.training.get(key) for key in (*TRAINING, EXCLUDED)}
+        record |= {key: number(cell.environment.get(key)) for key in RECORDED}
+        record["commit"] = commit_of(cell)
         record["error"] = _first_line(cell.error) if cell.error else ""
         records.append(record)
     return pd.DataFrame(records)

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from frerec.errors import DataError
+from frerec.evaluation.predictions import check_same_images
 from frerec.report.cells import AXES, EXCLUDED, STATES, TRAINING, Cell, read_cell
 from frerec.report.parsing import read_json, section
-from frerec.report.published import DATASETS
+from frerec.report.published import DATASETS, dataset_of
 from frerec.report.showcase import Showcase, read_showcase
 
-__all__ = ["AXES", "EXCLUDED", "STATES", "TRAINING", "Cell", "Run", "read_run"]
+__all__ = ["AXES", "EXCLUDED", "STATES", "TRAINING", "Cell", "Run", "check_seeds", "read_run"]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """What `frerec benchmark` left in `path`; or several such, reported as one.
 
-    `published` is a key of the paper's data sets, and `references` has the same for each name of
-    the axis "data" that the paper has. `parts` are the runs that were put together, empty for a
+    `published` is a key of the paper's data sets as the run was told; `references` has the key for
+    each name of the axis "data" that the paper has. `doubts` says in words what of the plan could
+    not be used. `parts` are the runs that were put together, empty for a
     run by itself; such a run has no showcase of its own.
     """
 
@@ -40,6 +42,7 @@ class Run:
     showcase: Showcase | None
     references: Mapping[str, str] = field(default_factory=dict)
     parts: tuple["Run", ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple["Run", ...]:
@@ -74,7 +77,8 @@ def read_run(path: Path) -> Run:
         The run; cells that have no status yet are "pending", a run without a showcase has None.
 
     Raises:
-        DataError: in one line, where this is no run directory or a file in it is damaged.
+        DataError: in one line, where this is no run directory, a file in it is damaged, or the
+            seeds of an arm were not tested on the same images.
     """
     index = path / "benchmark.json"
     if not index.is_file():
@@ -94,6 +98,7 @@ def read_run(path: Path) -> Run:
     command = plan.get("command") or ""
     size = plan.get("image_size")
     cells = _distinct(tuple(read_cell(path, entry, index) for entry in entries), index)
+    check_seeds(cells)
     return Run(
         path=path,
         name=str(plan.get("name") or path.resolve().name),
@@ -110,14 +115,48 @@ def read_run(path: Path) -> Run:
         hardware=_texts(section(plan, "hardware", index)),
         showcase=read_showcase(path / "showcase"),
         references=_references(cells, published),
+        doubts=_doubts(cells, published),
     )
 
 
 def _references(cells: tuple[Cell, ...], published: str | None) -> dict[str, str]:
-    names = list(dict.fromkeys(cell.data for cell in cells))
+    names = _data_names(cells)
     if len(names) == 1:
         return {} if published is None else {names[0]: published}
-    return {name: name for name in names if name in DATASETS}
+    return {name: key for name in names if (key := dataset_of(name)) is not None}
+
+
+def _doubts(cells: tuple[Cell, ...], published: str | None) -> tuple[str, ...]:
+    names = _data_names(cells)
+    if published is None or len(names) < 2:
+        return ()
+    return (
+        f"published={published} is not used: it does not say which of {', '.join(names)} it is of. "
+        "Run each data set by itself with its own, and report the runs together.",
+    )
+
+
+def _data_names(cells: tuple[Cell, ...]) -> list[str]:
+    return list(dict.fromkeys(cell.data for cell in cells))
+
+
+def check_seeds(cells: Iterable[Cell]) -> None:
+    """Refuse an arm whose seeds were not tested on the same images: no figure of it would hold.
+
+    Raises:
+        DataError: naming the first two such cells.
+    """
+    first: dict[tuple[object, ...], Cell] = {}
+    for cell in cells:
+        if not cell.finished:
+            continue
+        known = first.setdefault(tuple(cell.axes.items()), cell)
+        try:
+            check_same_images([known.predictions["test"], cell.predictions["test"]])
+        except DataError as error:
+            raise DataError(
+                f"cells {known.folder} and {cell.folder} are seeds of one arm, but: {error}"
+            ) from error
 
 
 def _distinct(cells: tuple[Cell, ...], index: Path) -> tuple[Cell, ...]:

@@ -8,21 +8,18 @@ import pandas as pd
 import yaml
 
 from frerec.errors import DataError
-from frerec.report.blocks import Group, groups
+from frerec.report.blocks import Group, axis_number, groups
 from frerec.report.fidelity_of_arms import fidelity_of
 from frerec.report.main_tables import over_seeds
 from frerec.report.parsing import number
-from frerec.report.published import NEIGHBOURS, RATIO
+from frerec.report.published import NEIGHBOURS, RATIO, SHR_AXES
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import EMPTY, Row, Table, estimate, fixed
 
-# Setting -> the axes that vary it: of FreRec, and of SHR as a calibrator by itself.
-SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "ratio": ("calibrator.shr.ratio", "calibrator.ratio"),
-    "neighbours": ("calibrator.shr.neighbours", "calibrator.neighbours"),
-}
+POOL_PER_NEIGHBOUR = 5  # SHR's: K is at most a fifth of the real images that are searched [ours]
+# Setting -> the axes that vary it.
+SETTINGS: Mapping[str, tuple[str, ...]] = {key: axes for key, (axes, _) in SHR_AXES.items()}
 _AXES = tuple(axis for axes in SETTINGS.values() for axis in axes)
-_PAPERS = {"ratio": RATIO, "neighbours": NEIGHBOURS}
 
 
 def sensitivity_table(run: Run) -> Table:
@@ -41,8 +38,8 @@ def sensitivity_table(run: Run) -> Table:
         rows=tuple(rows),
         frame=pd.DataFrame([_record(run, block, arm, done) for _, arm, block, done in entries]),
         notes=(
-            "K is at most a fifth of the real images that are searched: beyond that a larger K "
-            "changes nothing.",
+            "K is at most a fifth of the real images that are searched: where fewer are used than "
+            "were asked for, it says so, and a larger K changes nothing.",
             "Test AUC is shown, not chosen by: a setting is to be chosen on validation images.",
         ),
         wordy=(6,),
@@ -106,8 +103,24 @@ def settings_of(cell: Cell) -> dict[str, float | None]:
     for setting, names in SETTINGS.items():
         given = next((axes[name] for name in names if name in axes), None)
         own = shr.get(setting) if isinstance(shr, dict) else calibrator.get(setting)
-        found[setting] = number(own) if given is None else _float(given)
+        found[setting] = number(own if given is None else axis_number(given))
     return found
+
+
+def effective_neighbours(run: Run, cell: Cell) -> float | None:
+    """The K that SHR used: at most a fifth of the training images.
+
+    Their number is what the cell recorded, else that of the plan, where it has one data set. Where
+    it is unknown the K is as asked; None where that is unknown.
+    """
+    asked = settings_of(cell)["neighbours"]
+    source = next((part for part in run.sources if cell.folder.is_relative_to(part.path)), run)
+    bank = cell.training.get("train_real")
+    if bank is None and len({other.data for other in source.cells}) == 1:
+        bank = sum(source.counts.get("train", {}).values()) or None
+    if asked is None or bank is None:
+        return asked
+    return max(1.0, min(asked, bank // POOL_PER_NEIGHBOUR))
 
 
 def _calibrator(file: Path) -> dict[str, Any]:
@@ -121,43 +134,47 @@ def _calibrator(file: Path) -> dict[str, Any]:
     return calibrator if isinstance(calibrator, dict) else {}
 
 
-def _float(text: str) -> float | None:
-    try:
-        return number(float(text))
-    except ValueError:
-        return None
-
-
 def _order(cells: Sequence[Cell]) -> tuple[float, ...]:
     return tuple(-1.0 if value is None else value for value in settings_of(cells[0]).values())
 
 
-def _papers(settings: Mapping[str, float | None]) -> str:
+def _used(run: Run, done: Sequence[Cell]) -> dict[str, float | None]:
+    """r, and the K that was used; no K where it is not the same in every cell."""
+    found = {effective_neighbours(run, cell) for cell in done}
+    neighbours = next(iter(found)) if len(found) == 1 else None
+    return settings_of(done[0]) | {"neighbours": neighbours}
+
+
+def _papers(used: Mapping[str, float | None]) -> str:
     """Which of the values are the paper's, in words."""
-    same = [key for key, value in settings.items() if value == _PAPERS[key]]
-    if len(same) == len(_PAPERS):
+    same = [key for key, (_, value) in SHR_AXES.items() if used[key] == value]
+    if len(same) == len(SHR_AXES):
         return "the paper's"
     names = {"ratio": "the paper's r", "neighbours": "the paper's K"}
     return names[same[0]] if same else EMPTY
 
 
 def _cells(run: Run, done: Sequence[Cell]) -> tuple[str, ...]:
-    settings = settings_of(done[0])
+    settings, used = settings_of(done[0]), _used(run, done)
     psnr, ssim = fidelity_of(run, done)
-    texts = [EMPTY if value is None else f"{value:g}" for value in settings.values()]
+    ratio, neighbours = (EMPTY if v is None else f"{v:g}" for v in settings.values())
+    if used["neighbours"] is not None and used["neighbours"] != settings["neighbours"]:
+        neighbours += f" ({used['neighbours']:g} used)"
     auc = estimate(over_seeds(done, "auc"))
-    return (*texts, str(len(done)), auc, fixed(psnr, 2), fixed(ssim), _papers(settings))
+    texts = (fixed(psnr, 2), fixed(ssim), _papers(used))
+    return (ratio, neighbours, str(len(done)), auc, *texts)
 
 
 def _record(run: Run, block: Group, arm: str, done: Sequence[Cell]) -> dict[str, object]:
-    settings = settings_of(done[0])
+    settings, used = settings_of(done[0]), _used(run, done)
     auc = over_seeds(done, "auc")
     psnr, ssim = fidelity_of(run, done)
     return {
         **block.axes,
         "arm": arm,
         **settings,
-        "papers_setting": all(settings[key] == _PAPERS[key] for key in _PAPERS),
+        "neighbours_used": used["neighbours"],
+        "papers_setting": all(used[key] == value for key, (_, value) in SHR_AXES.items()),
         "seeds": len(done),
         "auc": auc.mean if auc else None,
         "low": auc.low if auc else None,

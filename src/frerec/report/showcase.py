@@ -36,10 +36,10 @@ class Showcase:
         quality: set of samples, by its generator -> how far it is from the real training images:
             plain values of :class:`frerec.evaluation.generative.GenerativeQuality`.
         fidelity: comparison -> psnr (dB), ssim, images, what.
-        arm_fidelity: an entry a calibrated treatment of real images: data, arm, arms, extra,
-            split, psnr (dB), ssim, images.
-        inference: an entry a calibrator: data, arm, arms, extra, method, stages, network,
-            ms_per_image, images, batch, size, channels, device, threads, precision.
+        arm_fidelity: an entry a calibrated treatment of real images: key, data, arm, arms, extra,
+            calibrates, split, psnr (dB), ssim, images.
+        inference: an entry a calibrator: key, data, arm, arms, extra, calibrates, method, stages,
+            network, ms_per_image, images, batch, size, channels, device, threads, precision.
         missing: part that failed -> why.
         images: set -> uint8 [n, C, H, W]; image i of the real sets is one real image, image i of
             the synthetic sets one sample.
@@ -47,7 +47,8 @@ class Showcase:
         rho: [R] radius / Nyquist radius, empty without spectra.
         spectra: set -> (mean [R], std [R]) of the natural-log radial power.
         planes: set -> mean natural-log power [H, W], DC at (H//2, W//2).
-        embedding: stage ("before", "after") -> features of the classifiers in the plane.
+        embedding: stage ("before", "calibrated", "after") -> features of the classifiers in the
+            plane.
     """
 
     generator: str = ""

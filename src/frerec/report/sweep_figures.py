@@ -1,7 +1,7 @@
 """A sweep's figures: history, importances, slices and parallel coordinates."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,56 +11,71 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from frerec.report.figures import FigureFiles
-from frerec.report.style import LIGHT, THEMES, Theme, drawing
+from frerec.report.figures import FORMATS, FigureFiles, save_figure
+from frerec.report.style import Theme
 from frerec.report.sweep_run import Sweep, Trial
 from frerec.report.tabular import fixed
 
-_DPI = 200
-
 
 def write_sweep_figures(
-    sweep: Sweep, shares: Mapping[str, float], folder: Path
+    sweep: Sweep, shares: Mapping[str, float], folder: Path, formats: Sequence[str] = FORMATS
 ) -> list[FigureFiles]:
     """Draw what the sweep has trials for.
 
     Args:
         sweep: the sweep.
         shares: importances by key; none are drawn where there are none.
-        folder: gets NAME.png, NAME.svg, NAME_dark.png, NAME_dark.svg; it must exist.
+        folder: gets NAME.SUFFIX and NAME_dark.SUFFIX; it must exist.
+        formats: the suffixes, of FORMATS; without any, nothing is drawn.
 
     Returns:
         The figures in the order of the page.
     """
     best = sweep.best
-    if best is None:
+    if best is None or not formats:
         return []
     objective, where = sweep.objective, f"trial {best.number}"
-    written = [
-        _write(folder, "history", "History",
-               f"Value of each trial by number; the best is {where} with {fixed(best.value)}.",
-               f"{objective} of each complete trial, and the best so far.",
-               lambda theme: history_figure(sweep, theme)),
-        _write(folder, "parallel", "Parallel coordinates",
-               f"One line a trial through its values; the best one is {where}: {_values(best)}.",
-               f"A line a complete trial, coloured by {objective}; the best one is strongest.",
-               lambda theme: parallel_figure(sweep, theme)),
-        _write(folder, "slices", "Objective against each parameter",
-               f"Scatter plots of {objective} against each parameter.",
-               "One point a complete trial; the diamond is the best one. Other parameters vary "
-               "along: a pattern here is no effect of one parameter alone.",
-               lambda theme: slices_figure(sweep, theme)),
+    listed = ", ".join(f"{key} {fixed(share, 2)}" for key, share in shares.items())
+    drawn: list[tuple[str, Callable[[Theme], Figure], str, str, str]] = [
+        (
+            "history",
+            lambda theme: history_figure(sweep, theme),
+            "History",
+            f"Value of each trial by number; the best is {where} with {fixed(best.value)}.",
+            f"{objective} of each complete trial, and the best so far.",
+        ),
+        (
+            "importances",
+            lambda theme: importances_figure(shares, theme),
+            "Importances",
+            f"Bar chart of shares: {listed}.",
+            f"Share of the variance of {objective} over the space that each parameter explains, "
+            f"by fANOVA on {len(sweep.complete)} complete trials.",
+        ),
+        (
+            "parallel",
+            lambda theme: parallel_figure(sweep, theme),
+            "Parallel coordinates",
+            f"One line a trial through its values; the best one is {where}: {_values(best)}.",
+            f"A line a complete trial, coloured by {objective}; the best one is strongest.",
+        ),
+        (
+            "slices",
+            lambda theme: slices_figure(sweep, theme),
+            "Objective against each parameter",
+            f"Scatter plots of {objective} against each parameter.",
+            "One point a complete trial; the diamond is the best one. Other parameters vary along: "
+            "a pattern here is no effect of one parameter alone.",
+        ),
+    ]
+    return [
+        save_figure(
+            folder, name, draw, title=title, alt=alt, caption=caption, section="results",
+            formats=formats,
+        )
+        for name, draw, title, alt, caption in drawn
+        if shares or name != "importances"
     ]  # fmt: skip
-    if shares:
-        listed = ", ".join(f"{key} {fixed(share, 2)}" for key, share in shares.items())
-        written.insert(
-            1,
-            _write(folder, "importances", "Importances", f"Bar chart of shares: {listed}.",
-                   f"Share of the variance of {objective} over the space that each parameter "
-                   f"explains, by fANOVA on {len(sweep.complete)} complete trials.",
-                   lambda theme: importances_figure(shares, theme)),
-        )  # fmt: skip
-    return written
 
 
 def history_figure(sweep: Sweep, theme: Theme) -> Figure:
@@ -208,17 +223,3 @@ def _values(trial: Trial) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _write(
-    folder: Path, name: str, title: str, alt: str, caption: str, draw: Callable[[Theme], Figure]
-) -> FigureFiles:
-    files: dict[str, dict[str, Path]] = {}
-    for theme in THEMES:
-        stem = name if theme is LIGHT else f"{name}_{theme.name}"
-        files[theme.name] = {suffix: folder / f"{stem}.{suffix}" for suffix in ("png", "svg")}
-        with drawing(theme):
-            figure = draw(theme)
-            figure.savefig(files[theme.name]["png"], dpi=_DPI)
-            figure.savefig(files[theme.name]["svg"], metadata={"Date": None})
-    return FigureFiles(name, title, alt, caption, files["light"], files["dark"])

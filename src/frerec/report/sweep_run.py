@@ -12,6 +12,8 @@ from frerec.errors import DataError
 from frerec.report.parsing import read_json
 
 INDEX = "sweep.json"
+_NEEDED = {"name": str, "objective": str, "direction": str, "trials": int, "seeds": list,
+           "command": str, "space": dict}  # fmt: skip
 STATES = ("complete", "pruned", "failed", "running", "waiting")
 
 
@@ -93,7 +95,7 @@ def read_sweep(path: Path) -> Sweep:
     Raises:
         DataError: in one line, where a file is missing or damaged.
     """
-    facts = read_json(path / INDEX)
+    facts = _facts(path / INDEX)
     file = path / "sweep" / "trials.json"
     if not file.is_file():
         raise DataError(f"{file}: missing; run the sweep again, it writes it after each trial")
@@ -102,13 +104,23 @@ def read_sweep(path: Path) -> Sweep:
         space = {str(key): str(text) for key, text in facts["space"].items()}
         distributions = {key: content["distributions"][key] for key in space}
         trials = tuple(_trial(entry) for entry in content["trials"])
-        _ = facts["direction"], facts["objective"]
         _ = [distribution["attributes"] for distribution in distributions.values()]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{file}: damaged ({type(error).__name__}: {error}); run the sweep again to rewrite it"
         ) from error
     return Sweep(path, facts, space, distributions, trials)
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    """What was searched; every key that the report cannot do without is there."""
+    facts = read_json(file)
+    for key, kind in _NEEDED.items():
+        if not isinstance(facts.get(key), kind):
+            raise DataError(
+                f"{file}: {key} is missing or damaged; run the sweep again to rewrite it"
+            )
+    return facts
 
 
 def trials_frame(sweep: Sweep) -> pd.DataFrame:
@@ -157,7 +169,7 @@ def importances(sweep: Sweep, seed: int = 0) -> dict[str, float]:
 
     Returns:
         Key -> share in [0, 1], the largest first; nothing where fewer than four trials are
-        complete, or all have one value.
+        complete, or their values are equal or so near that no share can be told.
     """
     values = {trial.value for trial in sweep.complete}
     if len(sweep.complete) < 4 or len(values) < 2:
@@ -177,5 +189,8 @@ def importances(sweep: Sweep, seed: int = 0) -> dict[str, float]:
             )
         )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    try:
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except RuntimeError:  # the forest sees no variance
+        return {}
     return {key: float(share) for key, share in found.items()}

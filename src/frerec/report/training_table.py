@@ -1,5 +1,6 @@
 """The table of what each arm was trained with."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -10,21 +11,36 @@ from frerec.report.run import EXCLUDED, TRAINING, Cell, Run
 from frerec.report.tabular import EMPTY, Row, Table, thousands
 
 # What a cell may have recorded of itself as a whole -> the column's title.
-_RECORDED = {"wall_seconds": "Wall seconds a cell", "peak_memory_mib": "Peak memory, MiB"}
+RECORDED = {
+    "wall_seconds": "Wall seconds a cell",
+    "peak_memory_mib": "Peak memory, MiB",
+    "gpu_peak_memory_mib": "GPU peak memory, MiB",
+}
+_EQUAL = {"steps": "optimiser steps", "images_seen": "images seen"}
+_NAMED = 3  # cells of a warning
 
 
 def training_table(run: Run) -> Table:
     """What each arm was trained with; warns where the arms did not get the same steps.
 
     Samples left out as memorised have a column where a cell of the run leaves them out, and so
-    have wall time and peak memory where a cell recorded them.
+    have wall time, peak memory and the commit of the code where a cell recorded them.
     """
     rows, records, warnings = [], [], []
     excluding = any(EXCLUDED in cell.training for cell in run.finished)
-    recorded = [key for key in _RECORDED if any(_value(c, key) is not None for c in run.finished)]
+    recorded = [key for key in RECORDED if any(_value(c, key) is not None for c in run.finished)]
     keys = (*TRAINING, *((EXCLUDED,) if excluding else ()), *recorded)
+    commits = any(commit_of(cell) for cell in run.finished)
+    for key, what in _EQUAL.items():
+        without = list(dict.fromkeys(c.id for c in run.finished if key not in c.training))
+        if without:
+            more = "" if len(without) <= _NAMED else f" and {len(without) - _NAMED} more"
+            warnings.append(
+                f"{what}: not recorded by {', '.join(without[:_NAMED])}{more}; whether all arms "
+                "had the same is not known."
+            )
     for block in groups(run):
-        for key, what in (("steps", "optimiser steps"), ("images_seen", "images seen")):
+        for key, what in _EQUAL.items():
             by_arm = {
                 arm: sorted({c.training[key] for c in block.finished(arm) if key in c.training})
                 for arm in block.arms
@@ -39,13 +55,15 @@ def training_table(run: Run) -> Table:
             spans = {
                 key: sorted({v for c in done if (v := _value(c, key)) is not None}) for key in keys
             }
-            rows.append(
-                Row(block.title, (arm, str(len(done)), *(_span(v) for v in spans.values())))
-            )
+            texts = [_span(values) for values in spans.values()]
+            made_by = ", ".join(sorted({commit_of(cell) for cell in done} - {""}))
+            texts += [_short(made_by)] if commits else []
+            rows.append(Row(block.title, (arm, str(len(done)), *texts)))
             record: dict[str, object] = {**block.axes, "arm": arm, "seeds": len(done)}
             for key, values in spans.items():
                 record[f"{key}_min"] = values[0] if values else None
                 record[f"{key}_max"] = values[-1] if values else None
+            record["commits"] = made_by
             records.append(record)
     equal = "All arms of a classifier took the same number of optimiser steps and saw the same "
     return Table(
@@ -63,18 +81,36 @@ def training_table(run: Run) -> Table:
             "Synthetic images",
             "Seconds a cell",
             *(("Left out as memorised",) if excluding else ()),
-            *(_RECORDED[key] for key in recorded),
+            *(RECORDED[key] for key in recorded),
+            *(("Commit",) if commits else ()),
         ),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
         notes=() if warnings or not rows else (equal + "number of images (checked).",),
         warnings=tuple(warnings),
+        wordy=(0, len(keys) + 2) if commits else (0,),
         section="training",
     )
 
 
+def commit_of(cell: Cell) -> str:
+    """Commit of frerec that ran the cell, "+ changes" where its files were changed; "" if unknown.
+
+    It is the last attempt's, where a cell was resumed.
+    """
+    commit = cell.environment.get("git_commit")
+    if not commit:
+        return ""
+    return f"{commit} + changes" if cell.environment.get("git_dirty") else str(commit)
+
+
+def _short(commits: str) -> str:
+    """Commits with the ten digits that name them."""
+    return re.sub(r"\b([0-9a-f]{10})[0-9a-f]+", r"\1", commits) or EMPTY
+
+
 def _value(cell: Cell, key: str) -> float | None:
-    return number(cell.environment.get(key)) if key in _RECORDED else cell.training.get(key)
+    return number(cell.environment.get(key)) if key in RECORDED else cell.training.get(key)
 
 
 def _span(values: Sequence[float]) -> str:

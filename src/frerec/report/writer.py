@@ -1,9 +1,13 @@
 """Writes the report of a run as a whole: a reader sees the old one or the new one."""
 
+import re
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock
 
 from frerec.errors import ConfigError, DataError
 from frerec.report.figures import FORMATS, write_figures
@@ -48,22 +52,62 @@ def write_report(
     paths = [Path(run_dir)] if isinstance(run_dir, str | Path) else [Path(each) for each in run_dir]
     if len(paths) > 1 and output is None:
         raise ConfigError("output is missing: give output=FOLDER for a report of several runs")
-    run = read_runs(paths)
-    target = Path(output) if output is not None else run.path / "report"
-    if target.exists() and not _replaceable(target):
-        raise DataError(
-            f"{target}: exists and is not a report (it has no {_MARK}); "
-            "give another folder as output, or move it away"
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
-    staging.mkdir()
-    try:
-        _write(run, staging, target, figures)
-        _swap(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    for path in paths:
+        if not (path / "benchmark.json").is_file():
+            read_runs(paths)  # refuses it, before anything is made there
+    target = Path(output) if output is not None else paths[0] / "report"
+    with report_lock(target):  # read within it: of two writers, the last one has seen the most
+        run = read_runs(paths)
+        with replaced_report(target) as staging:
+            _write(run, staging, target, figures)
     return target / _PAGE
+
+
+def report_lock(target: Path) -> BaseFileLock:
+    """Holds the report in `target`: one process writes it, or reads what has to go together.
+
+    Whoever holds it may take it again.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(target.parent.resolve() / f"{target.name}.lock", is_singleton=True)
+
+
+@contextmanager
+def replaced_report(target: Path) -> Iterator[Path]:
+    """An empty folder that becomes the report in `target`, as a whole, where the body succeeds.
+
+    What a killed writer left beside it is removed, the old report put back if it was on its way.
+
+    Raises:
+        DataError: where `target` exists and is not a report.
+    """
+    with report_lock(target):
+        _clear(target)
+        if target.exists() and not _replaceable(target):
+            raise DataError(
+                f"{target}: exists and is not a report (it has no {_MARK}); "
+                "give another folder as output, or move it away"
+            )
+        staging = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
+        staging.mkdir()
+        try:
+            yield staging
+            _write_text(staging / _MARK, "frerec report\n")
+            _swap(staging, target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _clear(target: Path) -> None:
+    """Remove what a kill left: half a report, or an old one whose place is taken again."""
+    mine = re.compile(rf"\.{re.escape(target.name)}-[0-9a-f]{{8}}(-old)?")
+    for left in sorted(target.parent.iterdir()):
+        if not mine.fullmatch(left.name) or not left.is_dir() or left.is_symlink():
+            continue
+        if left.name.endswith("-old") and not target.exists():
+            left.rename(target)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _replaceable(target: Path) -> bool:
@@ -84,7 +128,6 @@ def _write(run: Run, folder: Path, target: Path, formats: Sequence[str]) -> None
     figures.mkdir()
     page = render(run, tables, write_figures(run, figures, formats), target)
     _write_text(folder / _PAGE, page)
-    _write_text(folder / _MARK, "frerec report\n")
 
 
 def _write_text(file: Path, text: str) -> None:

@@ -1,21 +1,20 @@
-"""What a sweep leaves as plain files: ``sweep.json``, ``sweep/trials.json`` and ``best.yaml``."""
+"""What a sweep leaves as plain files: ``sweep.json`` and ``sweep/trials.json``."""
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from frerec.benchmark.cell import Cell
-from frerec.sweep.grammar import key_of
-from frerec.sweep.settings import KEYS, Settings
+from frerec.sweep.settings import Settings
 from frerec.tracking.environment import hardware, package_versions
+from frerec.tracking.private import public_override
 from frerec.training_tools import write_json
 
 STATES = {
@@ -70,64 +69,25 @@ def write_index(
         write_json(path, content)
 
 
-def write_trials(run_dir: Path, settings: Settings, trials: Sequence[FrozenTrial]) -> None:
-    """Write ``sweep/trials.json``: every trial of the study, without a word of test images."""
-    folder = run_dir / "sweep"
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        "distributions": {p.key: json.loads(distribution_to_json(p.distribution))
-                          for p in settings.space},
-        "trials": [_plain(trial) for trial in trials],
-    }  # fmt: skip
-    with FileLock(run_dir / "sweep.lock"):
-        write_json(folder / "trials.json", content)
-
-
-def write_best(
-    run_dir: Path, settings: Settings, trials: Sequence[FrozenTrial], common: Sequence[str]
-) -> FrozenTrial | None:
-    """Write ``sweep/best.yaml``: the overrides that give the best trial again.
+def write_trials(
+    run_dir: Path, settings: Settings, fetch: Callable[[], Sequence[FrozenTrial]]
+) -> None:
+    """Write ``sweep/trials.json``: every trial of the study, without a word of test images.
 
     Args:
         run_dir: of the sweep.
         settings: of the sweep.
-        trials: of the study.
-        common: overrides that all trials have, arm and classifier among them.
-
-    Returns:
-        The best trial; None while none is complete.
+        fetch: gives the trials; called while other workers are kept out, so that no older list
+            takes the place of a newer one.
     """
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    if not complete:
-        return None
-    sign = 1 if settings.direction == "maximize" else -1
-    best = max(complete, key=lambda trial: (sign * float(trial.value or 0.0), -trial.number))
-    own = (*KEYS, "sweep", "name", "seed")
-    kept = [o for o in common if key_of(o) not in own and key_of(o).split(".")[0] != "space"]
-    overrides = [*kept, *best.user_attrs["overrides"]]
-    overrides.append(f"seed={','.join(map(str, settings.seeds))}")
-    command = shlex.join(["frerec", "benchmark", f"name={settings.name}_best", *overrides])
-    text = (
-        f"# The best of {len(complete)} complete trials on the validation images, and so an"
-        " optimistic one.\n"
-        + "# The search looked at no test image; `frerec benchmark` with these does, once.\n"
-        + yaml.safe_dump(
-            {
-                "trial": best.number,
-                "objective": settings.objective,
-                "value": best.value,
-                "overrides": overrides,
-                "command": command,
-            },
-            sort_keys=False,
-            width=1000,
-        )
-    )
+    folder = run_dir / "sweep"
+    folder.mkdir(parents=True, exist_ok=True)
+    distributions = {
+        p.key: json.loads(distribution_to_json(p.distribution)) for p in settings.space
+    }
     with FileLock(run_dir / "sweep.lock"):
-        partial = run_dir / "sweep" / "best.yaml.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(run_dir / "sweep" / "best.yaml")
-    return best
+        trials = [_plain(trial) for trial in fetch()]
+        write_json(folder / "trials.json", {"distributions": distributions, "trials": trials})
 
 
 def _plain(trial: FrozenTrial) -> dict[str, Any]:
@@ -157,9 +117,9 @@ def _time(moment: datetime | None) -> str | None:
 def _without_place(override: str) -> str:
     """The page is one that people share: no path, host or password of theirs is on it."""
     key, _, value = override.partition("=")
-    if key == "storage":
-        return f"storage={value.partition(':')[0]}:..."
-    return f"{key}=DIR" if "/" in value or "\\" in value else override
+    return (
+        f"storage={value.partition(':')[0]}:..." if key == "storage" else public_override(override)
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from optuna.trial import Trial, TrialState
 
 from frerec.benchmark.cell import Cell
-from frerec.config import compose_config, plain
+from frerec.config import compose_config, instantiate, plain
 from frerec.errors import ConfigError, DataError
+from frerec.report.figures import check_formats
 from frerec.sweep.agent import Agent
+from frerec.sweep.best import write_best
+from frerec.sweep.facts import facts_of, first_combination
 from frerec.sweep.grammar import is_sweep, key_of
-from frerec.sweep.records import write_best, write_index, write_trials
+from frerec.sweep.records import write_index, write_trials
 from frerec.sweep.settings import read_settings, record_of
 from frerec.sweep.space import Parameter, parse_space, split_overrides
 from frerec.sweep.study import SharedStudy
@@ -26,9 +28,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What a call did: the run's folder, its trials by state, and the best one of the study."""
+    """What a call did.
 
-    run_dir: Path
+    Attributes:
+        plan: what was searched.
+        ran: trials of this call.
+        failed: those of them that failed.
+        best: the best trial of the study in words, or nothing.
+    """
+
+    plan: "Plan"
     ran: int
     failed: int
     best: str
@@ -41,7 +50,7 @@ class Plan:
     Attributes:
         bench: what trials have in common.
         record: all that shapes a trial's value.
-        cell: one of the first combination.
+        cell: one of the first combination, or of the single trial.
         values: of the single trial that was asked for, by key.
         overrides: of the command line.
     """
@@ -65,13 +74,15 @@ def run_sweep(config_name: str, overrides: Sequence[str], runner: Runner | None 
         ConfigError, DataError: For whatever can be known before the first trial, and where the
             storage is lost.
     """
+    from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
     plan = plan_sweep(config_name, overrides)
     try:
         return _search(plan, runner or run_trial)
-    except SQLAlchemyError as error:
-        text = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+    except (SQLAlchemyError, OptunaError) as error:
+        cause = error if isinstance(error, SQLAlchemyError) else error.__cause__ or error
+        text = " ".join(str(getattr(cause, "orig", None) or cause).split())[:200]
         raise DataError(
             f"storage: the study cannot be reached ({text}); run the same command again to go on"
         ) from error
@@ -98,14 +109,13 @@ def plan_sweep(config_name: str, overrides: Sequence[str]) -> Plan:
     run_dir = Path(config.paths.runs) / settings.name
     bench = Bench(settings, config_name, tuple(kept), run_dir, "", progress)
     _check_ends(bench, space)
-    first = [p.override(values.get(p.key, p.ends()[0])) for p in space]
-    cells = plan_cells(bench, first)
-    data = cells[0].stages.data
-    bench = replace(bench, validation=validation_hash(data))
-    facts = {"validation images": bench.validation}
-    if not any(p.key.split(".")[0] == "data" for p in space):
-        facts["data"] = data.fingerprint
-    record = record_of(settings, cells[0].config, facts)
+    cells = plan_cells(bench, list(first_combination(space).values()))
+    instantiate(cells[0].config.logger)  # its mistakes stop no trial half way
+    check_formats(cells[0].config.report.figures, "report.figures")
+    bench = replace(bench, validation=validation_hash(cells[0].stages.data))
+    record = record_of(settings, cells[0].config, facts_of(bench, cells))
+    if values:
+        cells = plan_cells(bench, [p.override(values[p.key]) for p in space])
     return Plan(bench, record, cells[0], values, tuple(overrides))
 
 
@@ -115,7 +125,8 @@ def _search(plan: Plan, runner: Runner) -> Result:
     (run_dir / "sweep").mkdir(parents=True, exist_ok=True)
     study = SharedStudy(settings, plan.record, run_dir / "sweep")
     write_index(run_dir, settings, plan.cell, plan.overrides, study.shared.shown)
-    agent = Agent.of_environment() if settings.single else None
+    config = plain(plan.cell.config)
+    agent = Agent.of_environment(settings.name, config) if settings.single else None
     if agent is not None:
         bench = replace(bench, tracked=False)  # the agent's run is the one of this process
     ran = failed = in_a_row = 0
@@ -128,21 +139,18 @@ def _search(plan: Plan, runner: Runner) -> Result:
         study.finish(trial, outcome.value, outcome.state)
         _say(trial, outcome, settings.objective)
         if agent is not None:
-            agent.report(settings.objective, outcome.value, trial)
-        write_trials(run_dir, settings, study.trials())
+            agent.report(settings.objective, outcome.value, outcome.state, trial)
+        write_trials(run_dir, settings, study.trials)
         ran += 1
         failed += outcome.state == TrialState.FAIL
         in_a_row = in_a_row + 1 if outcome.state == TrialState.FAIL else 0
         if in_a_row >= settings.failures:
             log.error("%d trials failed in a row; the search stops (failures=)", in_a_row)
             break
-    trials = study.trials()
-    write_trials(run_dir, settings, trials)
-    axes = plan.cell.config
-    common = [*bench.overrides, *_axes(bench, axes)]
-    best = write_best(run_dir, settings, trials, common)
+    write_trials(run_dir, settings, study.trials)
+    best = write_best(run_dir, settings, study.trials, bench.config_name, bench.overrides)
     text = "" if best is None else f"trial {best.number}, {settings.objective} {best.value:.4f}"
-    return Result(run_dir, ran, failed, text)
+    return Result(plan, ran, failed, text)
 
 
 def _next(study: SharedStudy, plan: Plan, ran: int) -> Trial | None:
@@ -151,25 +159,9 @@ def _next(study: SharedStudy, plan: Plan, ran: int) -> Trial | None:
     return study.given_trial(plan.values) if ran == 0 else None
 
 
-def _axes(bench: Bench, config: DictConfig) -> list[str]:
-    """Overrides of the grid's axes that stand nowhere else: the sweep's file may set them."""
-    given = {key_of(o) for o in bench.overrides} | {p.key for p in bench.settings.space}
-    return [
-        f"{axis}={value}"
-        for axis, value in bench_axes(bench, config).items()
-        if axis not in given and axis != "seed"
-    ]
-
-
-def bench_axes(bench: Bench, config: DictConfig) -> dict[str, Any]:  # noqa: ARG001
-    """Axis -> value of the grid of a trial."""
-    composed = compose_config(bench.config_name, list(bench.overrides))
-    return {axis: values[0] for axis, values in plain(composed.grid).items()}
-
-
 def _check_ends(bench: Bench, space: Sequence[Parameter]) -> None:
     """Compose with every value of a choice and both ends of the rest, one key at a time."""
-    first = {p.key: p.override(p.ends()[0]) for p in space}
+    first = first_combination(space)
     for parameter in space:
         for value in parameter.ends():
             chosen = {**first, parameter.key: parameter.override(value)}

@@ -1,11 +1,10 @@
 """What draws a trial's values, and what gives a trial up."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
@@ -14,7 +13,7 @@ from optuna.pruners import (
     SuccessiveHalvingPruner,
 )
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from frerec.errors import ConfigError
 from frerec.sweep.space import Parameter
@@ -24,58 +23,44 @@ SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "halving", "hyperband", "none")
 
 
-class Given(BaseSampler):
-    """Draws nothing: the values are known."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Nothing is drawn together."""
-        return {}
-
-    def sample_relative(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Nothing is drawn together."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        param_name: str,
-        param_distribution: BaseDistribution,  # noqa: ARG002
-    ) -> Any:
-        """The known value."""
-        return self.values[param_name]
-
-
-def sampler_for(name: str, seed: int, number: int, space: Sequence[Parameter]) -> BaseSampler:
-    """The sampler of one trial.
+def sampler_for(name: str, seed: int, number: int) -> BaseSampler:
+    """The random sampler of one trial; a grid has none, see :func:`next_combination`.
 
     It is made anew for each, from the seed and the trial's number: a search that was interrupted
     draws what it would have drawn, and two workers never draw the same random numbers.
 
     Args:
-        name: one of SAMPLERS.
+        name: tpe or random.
         seed: of the search.
         number: of the trial, from 0.
-        space: its parameters.
     """
-    if name == "grid":
-        combinations = itertools.product(*(parameter.values for parameter in space))
-        values = next(itertools.islice(combinations, number % grid_size(space), None))
-        return Given({p.key: value for p, value in zip(space, values, strict=True)})
     drawn = derive_seed(seed, number)
     return RandomSampler(seed=drawn) if name == "random" else TPESampler(seed=drawn)
+
+
+def next_combination(
+    space: Sequence[Parameter], trials: Sequence[FrozenTrial]
+) -> dict[str, Any] | None:
+    """The first combination in Hydra's order, the last parameter fastest, that is still open.
+
+    One whose trials all failed is open, and comes after those that failed less often. None where
+    every combination is done or at work.
+
+    Args:
+        space: parameters with an end of values.
+        trials: of the study so far.
+    """
+    failed: Counter[tuple[Any, ...]] = Counter()
+    taken = set()
+    for trial in trials:
+        values = tuple(trial.params.get(p.key) for p in space)
+        if trial.state == TrialState.FAIL:
+            failed[values] += 1
+        else:
+            taken.add(values)
+    combinations = itertools.product(*(parameter.values for parameter in space))
+    chosen = min((c for c in combinations if c not in taken), key=lambda c: failed[c], default=None)
+    return None if chosen is None else {p.key: v for p, v in zip(space, chosen, strict=True)}
 
 
 def grid_size(space: Sequence[Parameter]) -> int:

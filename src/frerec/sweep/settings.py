@@ -1,5 +1,6 @@
 """What was asked for: the keys of a sweep, checked, and what must not change on a resume."""
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,13 @@ from frerec.sweep.space import MACHINE, Parameter
 from frerec.sweep.storage import check_storage
 from frerec.tracking.private import without_paths
 
+log = logging.getLogger(__name__)
+
 KEYS = (
     "trials", "seeds", "objective", "direction", "sampler", "sampler_seed", "pruner", "failures",
     "study", "storage", "trial", "space",
 )  # fmt: skip
+DEFAULT_TRIALS = 20  # [ours]
 LOWER_IS_BETTER = ("brier", "ece")
 
 
@@ -70,21 +74,19 @@ def read_settings(config: DictConfig, space: tuple[Parameter, ...]) -> Settings:
     if name in ("", ".", "..") or any(sign in name for sign in "/\\"):
         raise ConfigError(f"name={name}: expected a folder's name without slashes")
     for key in ("trials", "failures"):
-        if config[key] < 1:
-            raise ConfigError(f"{key}={config[key]}: expected a whole number of at least 1")
+        value = config[key]
+        if not (key == "trials" and value is None) and (type(value) is not int or value < 1):
+            raise ConfigError(f"{key}={value}: expected a whole number of at least 1")
     _choice("sampler", config.sampler, SAMPLERS)
     _choice("pruner", config.pruner, PRUNERS)
     _choice("direction", config.direction, ("maximize", "minimize"))
     check_storage(config.storage)
-    trials = config.trials
-    if config.sampler == "grid":
-        trials = min(trials, grid_size(space))
     return Settings(
         name=name,
         study=str(config.study),
         metric=_metric(str(config.objective), config.direction),
         direction=config.direction,
-        trials=trials,
+        trials=_trials(config.trials, config.sampler, space),
         seeds=_seeds(config.seeds),
         sampler=config.sampler,
         sampler_seed=config.sampler_seed,
@@ -177,6 +179,16 @@ def _metric(objective: str, direction: str) -> str:
     if direction != better:
         raise ConfigError(f"direction={direction}: expected {better} for objective={objective}")
     return metric
+
+
+def _trials(given: int | None, sampler: str, space: tuple[Parameter, ...]) -> int:
+    """How many trials the study has in all."""
+    if sampler != "grid":
+        return DEFAULT_TRIALS if given is None else given
+    size = grid_size(space)
+    if given is not None and given < size:
+        log.info("sampler=grid: %d of %d combinations (trials=)", given, size)
+    return size if given is None else min(given, size)
 
 
 def _seeds(given: Any) -> tuple[int, ...]:

@@ -45,21 +45,29 @@ class Parameter:
 
     def override(self, value: Any) -> str:
         """The override that sets the key to a value."""
+        value = self.exact(value)
         for known, text in zip(self.values, self.texts, strict=True):
             if type(known) is type(value) and known == value:
                 return f"{self.key}={text}"
         return f"{self.key}={value!r}"
 
     def suggest(self, trial: Trial) -> Any:
-        """The trial's value: what it has already, or else what the sampler draws."""
+        """The trial's value: what it has already, or else what the sampler draws.
+
+        Optuna keeps 0.30000000000000004 where a range has 0.3: see :meth:`exact`.
+        """
         d = self.distribution
         if isinstance(d, CategoricalDistribution):
             return trial.suggest_categorical(self.key, d.choices)
         if isinstance(d, IntDistribution):
             return trial.suggest_int(self.key, d.low, d.high, step=d.step, log=d.log)
         assert isinstance(d, FloatDistribution)
-        found = trial.suggest_float(self.key, d.low, d.high, step=d.step, log=d.log)
-        return round(found, 12) if d.step is not None else found
+        return self.exact(trial.suggest_float(self.key, d.low, d.high, step=d.step, log=d.log))
+
+    def exact(self, value: Any) -> Any:
+        """A value as a range of decimals has it: 0.3, not 0.30000000000000004."""
+        stepped = isinstance(self.distribution, FloatDistribution) and self.distribution.step
+        return round(value, 12) if stepped and isinstance(value, float) else value
 
     def ends(self) -> list[Any]:
         """Values to try out in advance: all of a choice, the ends of what has an order."""
@@ -86,7 +94,7 @@ class Parameter:
             number = int(given) if whole else float(given)
             internal = d.to_internal_repr(number)
             if (whole or isinstance(d, FloatDistribution)) and d._contains(internal):
-                return number
+                return self.exact(number)
         raise ConfigError(f"{self.key}={text}: not in the space, which has {self.text}")
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from frerec.errors import ConfigError
-from frerec.sweep.samplers import Given, pruner_for, sampler_for
+from frerec.sweep.samplers import next_combination, pruner_for, sampler_for
 from frerec.sweep.settings import Settings, check_same
 from frerec.sweep.storage import Shared, open_storage
 
@@ -65,23 +65,26 @@ class SharedStudy:
         """The next trial for this worker, claimed, with all its values.
 
         One that a dead worker left comes first, under its own number and with its own values; a
-        new one is drawn while the study has fewer than it may have. None where there is no more.
+        new one is drawn while the study has fewer than it may have, the failed ones not counted.
+        None where there is no more.
         """
         with self.claims.exclusive():
             trials = self.trials()
             left = self._left_by_the_dead(trials)
             if left is not None:
                 log.info("trial %d: taken up again, its worker ended", left.number)
-                return self._suggest(sampler_number=left.number, known=left)
-            if len(trials) >= self.settings.trials:
+                return self._again(left)
+            if sum(trial.state != TrialState.FAIL for trial in trials) >= self.settings.trials:
                 return None
-            return self._suggest(sampler_number=len(trials))
+            drawn = self._draw(trials)
+            return None if drawn is None else self._new(drawn)
 
     def given_trial(self, values: Mapping[str, Any]) -> Trial:
         """A trial of given values, claimed; one that a dead worker left, where they are its own."""
         with self.claims.exclusive():
             same = [t for t in self.trials() if t.params == dict(values)]
-            return self._suggest(given=values, known=self._left_by_the_dead(same))
+            left = self._left_by_the_dead(same)
+            return self._new(values) if left is None else self._again(left)
 
     def finish(self, trial: Trial, value: float | None, state: TrialState) -> None:
         """Record how a trial ended, and give it back."""
@@ -101,23 +104,33 @@ class SharedStudy:
                 self.claims.release(trial.number)  # its worker has finished it meanwhile
         return None
 
-    def _suggest(
-        self,
-        *,
-        sampler_number: int = 0,
-        given: Mapping[str, Any] | None = None,
-        known: FrozenTrial | None = None,
-    ) -> Trial:
+    def _draw(self, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+        """The values of a new trial; None where a grid has no combination left.
+
+        They are drawn in a copy of the study in memory: a worker that is killed meanwhile leaves
+        no half of a trial, and the next one draws the same.
+        """
         s = self.settings
-        self.study.sampler = (
-            Given(given)
-            if given is not None
-            else sampler_for(s.sampler, s.sampler_seed, sampler_number, s.space)
+        if s.sampler == "grid":
+            return next_combination(s.space, trials)
+        copy = optuna.create_study(
+            direction="maximize" if s.direction == "maximize" else "minimize",
+            sampler=sampler_for(s.sampler, s.sampler_seed, len(trials)),
         )
-        # Optuna finds a trial's own values before it asks the sampler.
-        trial = self.study.ask() if known is None else Trial(self.study, known._trial_id)
-        if known is None:
-            self.claims.claim(trial.number)
-        for parameter in s.space:
-            parameter.suggest(trial)
-        return trial
+        copy.add_trials(trials)
+        trial = copy.ask()
+        return {parameter.key: parameter.suggest(trial) for parameter in s.space}
+
+    def _new(self, values: Mapping[str, Any]) -> Trial:
+        """A trial of these values, written as a whole and claimed; others are kept out."""
+        distributions = {parameter.key: parameter.distribution for parameter in self.settings.space}
+        self.study.add_trial(
+            create_trial(state=TrialState.RUNNING, params=dict(values), distributions=distributions)
+        )
+        made = self.trials()[-1]
+        self.claims.claim(made.number)
+        return self._again(made)
+
+    def _again(self, known: FrozenTrial) -> Trial:
+        """A trial of the study, to report to."""
+        return Trial(self.study, known._trial_id)

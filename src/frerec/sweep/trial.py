@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 from frerec.benchmark.cell import Cell, read_status
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import expand
-from frerec.benchmark.runner import attempt, check_before_training, with_stages
+from frerec.benchmark.runner import Kept, attempt, check_before_training, with_stages
 from frerec.config import instantiate
 from frerec.data.datamodules import ImageDataModule
 from frerec.errors import ConfigError, DataError
@@ -25,6 +25,7 @@ from frerec.tracking import NoTracker
 
 log = logging.getLogger(__name__)
 
+SPLITS = ("val",)  # whose images a trial classifies
 OF_CALIBRATOR = ("psnr", "ssim", "lsd_db", "lsd_high_db")
 
 
@@ -40,6 +41,7 @@ class Bench:
         validation: hash of the validation images and labels; a trial on others has no place here.
         progress: show progress bars.
         tracked: whether cells go to the configuration's logger.
+        kept: data, stages and checks of earlier trials, which later ones need not make again.
     """
 
     settings: Settings
@@ -49,6 +51,7 @@ class Bench:
     validation: str
     progress: bool
     tracked: bool = True
+    kept: Kept = field(default_factory=Kept, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,20 @@ def plan_cells(bench: Bench, chosen: Sequence[str]) -> list[Cell]:
                 f" or search over it with {axis}={','.join(values)}"
             )
     cells = with_stages(
-        [replace(item, config=without_sweep(item.config)) for item in planned], bench.progress
+        [replace(item, config=without_sweep(item.config)) for item in planned],
+        bench.progress,
+        bench.kept,
     )
-    check_before_training(cells)
+    try:
+        check_before_training(cells, bench.kept.checked)
+    except Exception:
+        bench.kept.checked.clear()  # what failed is checked again
+        raise
     return cells
 
 
 def run_trial(trial: Trial, bench: Bench) -> Outcome:
-    """Run a trial's cells and record them in the study; nothing of the test images is read.
+    """Run a trial's cells and record them in the study; no test image is classified.
 
     A failed cell fails the trial, and the reason is recorded. Cells that are finished are not
     run again.
@@ -143,11 +152,12 @@ def _run(cell: Cell, bench: Bench, number: int, label: str) -> str:
     directory = bench.run_dir / "cells" / cell.id
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / "lock"):  # two trials may draw the same values
-        if read_status(directory) == "finished":
+        if read_status(directory, SPLITS) == "finished":
             log.info("%s: finished before", label)
             return ""
         tracker = ValidationOnly(_tracker(cell, bench.tracked, number))
-        if attempt(cell, directory, tracker, label, bench.settings.name, bench.progress):
+        name = bench.settings.name
+        if attempt(cell, directory, tracker, label, name, bench.progress, SPLITS):
             return ""
     status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
     return str(status.get("error") or "failed")
@@ -158,7 +168,7 @@ def _tracker(cell: Cell, tracked: bool, number: int) -> Any:
 
 
 class ValidationOnly:
-    """A tracker whose runs get no summary of test images: nobody chooses by them."""
+    """A tracker whose cells are trials, and whose runs get nothing of test images."""
 
     def __init__(self, tracker: Any) -> None:
         self._tracker = tracker
@@ -166,7 +176,8 @@ class ValidationOnly:
     @contextmanager
     def run(self, name: str, **settings: Any) -> Iterator[Any]:
         """A run of the tracker."""
-        with self._tracker.run(name, **settings) as run:
+        job_type = settings.pop("job_type", "trial")  # a stage says what it is
+        with self._tracker.run(name, job_type=job_type, **settings) as run:
             yield _ValidationRun(run)
 
     def __getattr__(self, name: str) -> Any:

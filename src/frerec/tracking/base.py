@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # Services that did not answer this process; none of them is waited for again.
 UNREACHABLE: set[str] = set()
+# Kinds of errors by name, the library's own of the built-in's: requests need not be imported here.
+_NO_ANSWER = ("ConnectionError", "Timeout", "TimeoutError", "gaierror", "MaxRetryError")
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,21 @@ class Tracker:
 
 class NoTracker(Tracker):
     """Local files only."""
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether a service did not answer, rather than refuse what it was asked.
+
+    Libraries wrap such an error in one of their own, so what it came from is looked at too.
+    """
+    seen: list[BaseException] = []
+    now: BaseException | None = error
+    while now is not None and now not in seen:
+        if any(kind.__name__ in _NO_ANSWER for kind in type(now).__mro__):
+            return True
+        seen.append(now)
+        now = now.__cause__ or now.__context__
+    return False
 
 
 def require_package(module: str, extra: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "frerec",
@@ -22,6 +23,8 @@ PACKAGES = (
     "numpy",
     "scikit-learn",
 )
+# Linux: written to, the peak begins anew; read, it is in the line VmHWM.
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 def package_versions() -> dict[str, str]:
@@ -94,6 +97,17 @@ def gpu_peak_memory() -> int | None:
     return round(torch.cuda.max_memory_allocated() / 2**20) if torch.cuda.is_available() else None
 
 
+def provenance() -> dict[str, Any]:
+    """What a result was made with: commit, versions of the packages that shape it, hardware."""
+    commit, dirty = git_state()
+    return {
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "versions": package_versions(),
+        "hardware": hardware(),
+    }
+
+
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
@@ -113,3 +127,26 @@ def peak_memory() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))  # macOS counts bytes
+
+
+def reset_peak() -> bool:
+    """Begin a new measurement of :func:`peak_since_reset`; False where only Linux could do so."""
+    try:
+        _CLEAR.write_text("5", encoding="ascii")  # proc(5): resets the peak resident set size
+    except OSError:
+        return False
+    return _high_water() is not None
+
+
+def peak_since_reset() -> int | None:
+    """The most memory that this process has held since the reset, in MiB; None if not known."""
+    return _high_water()
+
+
+def _high_water() -> int | None:
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        found = next(line for line in lines if line.startswith("VmHWM:"))
+        return round(int(found.split()[1]) / 2**10)  # in kB, which are KiB
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None

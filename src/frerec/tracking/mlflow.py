@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +13,15 @@ from filelock import FileLock
 from safetensors.torch import save_file
 from torch import Tensor
 
-from frerec.tracking.base import UNREACHABLE, RunInfo, TrackedRun, Tracker, require_package
+from frerec.config import flat_items
+from frerec.tracking.base import (
+    UNREACHABLE,
+    RunInfo,
+    TrackedRun,
+    Tracker,
+    is_unreachable,
+    require_package,
+)
 
 ID = "frerec.id"  # the tag by which a resumed run is found
 BATCH = 100  # MLflow's limit of parameters a call
@@ -25,7 +34,8 @@ class MlflowTracker(Tracker):
     Args:
         tracking_uri: A server's address or a store's, or None for ``folder/mlflow.db``.
         folder: Where the local store lies.
-        timeout: Seconds to wait for a server; one that does not answer is asked once a process.
+        timeout: Seconds to wait for a server; one that does not answer is asked once a process,
+            and one that refuses a single call is asked again by the next run.
         settings: See :class:`frerec.tracking.base.Tracker`.
     """
 
@@ -47,13 +57,21 @@ class MlflowTracker(Tracker):
             return TrackedRun()
         try:
             return MlflowRun(self._client(), info, self)
-        except Exception:
-            UNREACHABLE.add(address)
+        except Exception as error:
+            if is_unreachable(error):
+                UNREACHABLE.add(address)
             raise
 
     def artifact_location(self) -> str | None:
         """Where artifacts lie: beside the local store, or where the server wants them."""
         return None if self.tracking_uri else (self._home() / "mlflow-artifacts").as_uri()
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """One process at a time in the local store; a server sees to that itself."""
+        if self.tracking_uri:
+            return nullcontext()
+        self._home().mkdir(parents=True, exist_ok=True)
+        return FileLock(self._home() / "mlflow.lock")
 
     def _home(self) -> Path:
         return Path(self.folder).resolve()
@@ -66,10 +84,9 @@ class MlflowTracker(Tracker):
 
         if self.tracking_uri:
             return MlflowClient(tracking_uri=self.tracking_uri)
-        home = self._home()
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "mlflow.lock"):  # one process makes the tables
-            client = MlflowClient(tracking_uri=f"sqlite:///{(home / 'mlflow.db').as_posix()}")
+        with self.lock():  # one process makes the tables
+            database = (self._home() / "mlflow.db").as_posix()
+            client = MlflowClient(tracking_uri=f"sqlite:///{database}")
             client.search_experiments(max_results=1)
         return client
 
@@ -80,12 +97,8 @@ class MlflowRun(TrackedRun):
     def __init__(self, client: Any, info: RunInfo, tracker: MlflowTracker) -> None:
         super().__init__("MLflow", log_images=tracker.log_images, log_model=tracker.log_model)
         self._client, self._address = client, tracker.tracking_uri or "a local file"
-        experiment = client.get_experiment_by_name(info.group)
-        if experiment is None:
-            location = tracker.artifact_location()
-            number = client.create_experiment(info.group, artifact_location=location)
-        else:
-            number = experiment.experiment_id
+        with tracker.lock():
+            number = _experiment(client, info.group, tracker.artifact_location())
         known = client.search_runs([number], f"tags.`{ID}` = '{info.id}'", max_results=1)
         if known:  # a resumed cell goes on in its own run
             self._id = known[0].info.run_id
@@ -97,7 +110,7 @@ class MlflowRun(TrackedRun):
         self._id = client.create_run(number, run_name=info.name, tags=tags).info.run_id
         from mlflow.entities import Param
 
-        params = [Param(k, str(v)[:LONGEST_VALUE]) for k, v in flat(info.config)]
+        params = [Param(k, str(v)[:LONGEST_VALUE]) for k, v in _leaves(info.config)]
         for start in range(0, len(params), BATCH):
             client.log_batch(self._id, params=params[start : start + BATCH])
 
@@ -129,18 +142,28 @@ class MlflowRun(TrackedRun):
             self._client.log_artifact(self._id, str(file), place)
 
     def _close(self, failed: bool) -> None:
-        if self._address not in UNREACHABLE:
-            self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
+        # Tried whatever failed before: a run that is left open looks as if it still went on.
+        self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
 
-    def _failed(self, error: Exception) -> None:  # noqa: ARG002
-        if self._address.startswith("http"):
+    def _failed(self, error: Exception) -> None:
+        if is_unreachable(error):
             UNREACHABLE.add(self._address)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of the leaves."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _experiment(client: Any, name: str, location: str | None) -> str:
+    """The id of the experiment with a name, which another process may make at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)
+            if found is None:  # it was not that it exists already
+                raise
+    return str(found.experiment_id)
+
+
+def _leaves(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(key, value) for key, value in flat_items(config) if not isinstance(value, dict)]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from frerec.errors import ConfigError
@@ -30,6 +31,9 @@ class WandbTracker(Tracker):
         log_model: Send the classifiers' best weights. Calibrators are never sent: they hold real
             images.
         timeout: Seconds to wait for the server when a run begins, and again when it ends.
+        staging: Folder in which the files of artifacts wait for an upload, which of an offline run
+            is a later `wandb sync`; W&B is told its path. None for /var/tmp, or for the system's
+            temporary folder where that is not to be written.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class WandbTracker(Tracker):
         log_images: bool = False,
         log_model: bool = False,
         timeout: float = 30.0,
+        staging: str | None = None,
     ) -> None:
         if mode not in MODES:
             raise ConfigError(f"logger.mode={mode}: expected one of {', '.join(MODES)}")
@@ -50,6 +55,7 @@ class WandbTracker(Tracker):
             raise ConfigError(f"logger.timeout={timeout}: expected a positive number of seconds")
         super().__init__(group=group, tags=tags, log_images=log_images, log_model=log_model)
         self.project, self.mode, self.entity, self.timeout = project, mode, entity, timeout
+        self.staging = None if staging is None else Path(staging).expanduser().absolute()
 
     def _start(self, info: RunInfo) -> WandbRun:
         if self.mode == "online" and SERVICE not in UNREACHABLE:
@@ -72,4 +78,6 @@ class WandbTracker(Tracker):
         run: Any = start_run(
             info, mode=mode, project=self.project, entity=self.entity, timeout=self.timeout
         )
-        return WandbRun(run, log_images=self.log_images, log_model=self.log_model)
+        return WandbRun(
+            run, log_images=self.log_images, log_model=self.log_model, staging=self.staging
+        )

@@ -1,6 +1,5 @@
 """One W&B run: how it is opened, and what goes where in it."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from frerec.tracking.base import UNREACHABLE, RunInfo, TrackedRun
 SERVICE = "W&B"
 STEP = "trainer/global_step"  # Lightning's name of it
 LONGEST_TAG, LONGEST_ID = 64, 128  # W&B's limits
+SHARED = Path("/var/tmp")  # outlives a restart, names no user; without it the system's
 
 
 def start_run(
@@ -59,11 +59,20 @@ def start_run(
 
 
 class WandbRun(TrackedRun):
-    """A W&B run under the tracker's contract."""
+    """A W&B run under the tracker's contract.
 
-    def __init__(self, run: Any, *, log_images: bool, log_model: bool) -> None:
+    Args:
+        run: W&B's.
+        log_images: Whether pictures may leave.
+        log_model: Whether weights may leave.
+        staging: Where files of artifacts wait, see :class:`frerec.tracking.wandb.WandbTracker`.
+    """
+
+    def __init__(
+        self, run: Any, *, log_images: bool, log_model: bool, staging: Path | None = None
+    ) -> None:
         super().__init__(SERVICE, log_images=log_images, log_model=log_model)
-        self._run = run
+        self._run, self._staging = run, staging
         self._waiting: Path | None = None
 
     def _take_metrics(self, values: Mapping[str, float], step: int | None) -> None:
@@ -98,8 +107,9 @@ class WandbRun(TrackedRun):
         self._run.finish(exit_code=1 if failed else 0)
         if offline:  # W&B's own debug logs name this machine's folders; nothing syncs them
             shutil.rmtree(folder / "logs", ignore_errors=True)
-        elif self._waiting is not None:  # all of it is sent
-            shutil.rmtree(self._waiting, ignore_errors=True)
+        waiting = self._waiting
+        if waiting is not None and not (offline and any(p.is_file() for p in waiting.rglob("*"))):
+            shutil.rmtree(waiting, ignore_errors=True)  # all of it is sent, or there is nothing
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, TimeoutError) and self._run.settings.mode == "online":
@@ -114,7 +124,9 @@ class WandbRun(TrackedRun):
         W&B sends this place with the artifact's manifest: so not below the run, nor in a home.
         """
         if self._waiting is None:
-            shared = Path("/var/tmp")  # outlives a restart, names no user; elsewhere the system's
+            shared = self._staging or SHARED
+            if self._staging is not None:
+                shared.mkdir(parents=True, exist_ok=True)
             own = str(shared) if os.access(shared, os.W_OK) else None
             self._waiting = Path(mkdtemp(prefix="frerec-wandb-", dir=own))
         folder = self._waiting / kind
@@ -152,12 +164,14 @@ def quiet_settings(timeout: float) -> Any:
     """No console text; nothing about the machine, its user, its files or the command line."""
     import wandb
 
-    settings = wandb.Settings(
+    return wandb.Settings(
         silent=True,
         console="off",
         symlink=False,
         init_timeout=timeout,
         login_timeout=timeout,
+        finish_timeout=timeout,
+        finish_timeout_raises=True,
         disable_git=True,
         disable_code=True,
         disable_job_creation=True,
@@ -169,7 +183,3 @@ def quiet_settings(timeout: float) -> Any:
         program="frerec",
         program_relpath="frerec",
     )
-    for name, value in (("finish_timeout", timeout), ("finish_timeout_raises", True)):
-        with contextlib.suppress(ValueError, AttributeError):  # older W&B waits without end
-            setattr(settings, name, value)
-    return settings

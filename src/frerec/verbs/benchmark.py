@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-from filelock import FileLock
 from omegaconf import OmegaConf
 
 from frerec.benchmark.plan import compose_base
@@ -11,6 +10,7 @@ from frerec.benchmark.runner import run_benchmark
 from frerec.config import instantiate
 from frerec.report import write_report
 from frerec.report.figures import check_formats
+from frerec.report.writer import report_lock
 from frerec.tracking import NoTracker
 from frerec.tracking.report import track_report
 
@@ -24,15 +24,24 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     """
     base = compose_base(config_name, overrides)
     figures = check_formats(base.report.figures, "report.figures")
-    run_dir, failed = run_benchmark(config_name, overrides)
-    with FileLock(run_dir / "report.lock"):
-        page = write_report(run_dir, figures=figures)
-    tracker = instantiate(base.logger)
-    if not isinstance(tracker, NoTracker):
-        settings = OmegaConf.to_container(base, resolve=True)
-        track_report(tracker, page.parent, group=str(base.name), config=settings)
-    print((page.parent / "table.md").read_text())
+    done = run_benchmark(config_name, overrides)
+    # Until it is sent and printed: another process of the run may be about to replace it.
+    with report_lock(done.folder / "report"):
+        page = write_report(done.folder, figures=figures)
+        tracker = instantiate(base.logger)
+        if not isinstance(tracker, NoTracker):
+            track_report(
+                tracker,
+                page.parent,
+                group=str(base.name),
+                config=OmegaConf.to_container(base, resolve=True),
+                key=done.settings,
+                manifests=done.manifests,
+            )
+        text = (page.parent / "table.md").read_text(encoding="utf-8")
+    print(text)
     print(f"Report: {page}")
-    if failed:
-        log.error("%d cells failed; see error.txt in their folders under %s", failed, run_dir)
-    return 1 if failed else 0
+    if done.failed:
+        where = done.folder
+        log.error("%d cells failed; see error.txt in their folders under %s", done.failed, where)
+    return 1 if done.failed else 0

@@ -22,6 +22,7 @@ from frerec.config import check_complete, compose_config, instantiate, require
 from frerec.errors import ConfigError
 from frerec.samples.set_folder import CARD as SET_CARD
 from frerec.samples.set_folder import UNFINISHED
+from frerec.tracking.environment import provenance
 from frerec.training_tools import check_machine
 from frerec.verbs.folders import refuse_around, refuse_inside
 
@@ -59,7 +60,10 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
             f"{stages.generator_name} on {stages.data.name}",
             group="generate",
             cell_id=key,
-            config={"config": OmegaConf.to_container(config, resolve=True)},
+            config={
+                "config": OmegaConf.to_container(config, resolve=True),
+                "environment": provenance(),
+            },
             directory=Path(config.paths.runs) / "generate" / key,
             job_type="generator",
         ) as tracked,

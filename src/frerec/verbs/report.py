@@ -9,6 +9,7 @@ from frerec.report import write_report
 from frerec.report.figures import check_formats
 from frerec.report.sweep_page import write_sweep_report
 from frerec.report.sweep_run import is_sweep
+from frerec.report.writer import report_lock
 
 _RUN = "run="
 
@@ -26,9 +27,11 @@ def run(config_name: str, overrides: Sequence[str]) -> int:
     if sweeps and len(runs) > 1:
         raise ConfigError(f"run={sweeps[0]}: a sweep is reported by itself; give it alone")
     if sweeps:
-        page = write_sweep_report(sweeps[0], output)
+        page = write_sweep_report(sweeps[0], output, figures)
     else:
         page = write_report(runs, output, figures)
-        print((page.parent / "table.md").read_text(encoding="utf-8"))
+        with report_lock(page.parent):  # another process may be about to replace it
+            text = (page.parent / "table.md").read_text(encoding="utf-8")
+        print(text)
     print(f"Report: {page}")
     return 0

@@ -12,8 +12,7 @@ from frerec.report.showcase import Showcase
 from frerec.report.style import Theme, look
 from frerec.report.tabular import fixed
 
-_SERIES = {"before": ("real", "synthetic"), "after": ("real_frerec", "synthetic_frerec")}
-_NAMES = {"before": ("real", "synthetic"), "after": ("real, calibrated", "synthetic, calibrated")}
+_SIZE = 3.5  # inches a panel
 
 
 def shown_methods(show: Showcase) -> list[str]:
@@ -24,7 +23,7 @@ def shown_methods(show: Showcase) -> list[str]:
 def embedding_figure(show: Showcase, classes: Sequence[str], theme: Theme) -> Figure:
     """A row a method, a column a stage; colour and filling are the set, the marker the class."""
     methods, stages = shown_methods(show), [s for s in STAGES if s in show.embedding]
-    size = (0.4 + 3.7 * len(stages), 0.9 + 3.5 * len(methods))
+    size = (0.3 + _SIZE * len(stages), 1.1 + _SIZE * len(methods))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(methods), len(stages), squeeze=False)
     for row, method in zip(panels, methods, strict=True):
@@ -36,14 +35,14 @@ def embedding_figure(show: Showcase, classes: Sequence[str], theme: Theme) -> Fi
                 reason = show.missing.get(f"{method} {stage}", "")
                 panel.text(0.5, 0.5, f"missing\n{reason[:60]}".strip(), ha="center", va="center",
                            transform=panel.transAxes, color=theme.muted, wrap=True)  # fmt: skip
-            panel.set_title(_title(embedding, method, stage), fontsize=9.5)
+            panel.set_title(_title(embedding, method, stage), fontsize=9, fontweight="normal")
             panel.set_xticks([])
             panel.set_yticks([])
             for spine in panel.spines.values():
                 spine.set_visible(True)
                 spine.set_alpha(0.4)
     figure.legend(handles=_handles(show, classes, stages, theme), loc="outside lower center",
-                  ncols=3, fontsize=9)  # fmt: skip
+                  ncols=len(stages) + 1, fontsize=9)  # fmt: skip
     return figure
 
 
@@ -63,15 +62,14 @@ def embedding_alt(show: Showcase) -> str:
 
 def embedding_caption(show: Showcase) -> str:
     """What is drawn, of which classifiers, and what the numbers are."""
-    texts = [
-        f"{STAGES[stage].capitalize()}: {_count(embedding)} {notes.get('split', '')} images and "
-        f"as many samples in the {notes.get('classifier', 'classifier')} of arm "
-        f"{notes.get('arm', '?')}, seed {notes.get('seed', '?')}."
-        for stage, embedding in show.embedding.items()
-        for notes in [embedding.notes]
-    ]
+    texts = [_stage_in_words(stage, show.embedding[stage]) for stage in show.embedding]
     before = show.embedding.get("before")
-    if before is not None and before.overlap_calibrated is not None:
+    if "calibrated" in show.embedding:
+        texts.append(
+            "Before and after differ in split and classifier, too; the two panels of the same "
+            "classifier differ in the images alone."
+        )
+    elif before is not None and before.overlap_calibrated is not None:
         texts.append(
             "The calibrated images in the classifier of before, where only the images differ: "
             f"1-NN {fixed(before.overlap_calibrated, 2)}."
@@ -84,8 +82,22 @@ def embedding_caption(show: Showcase) -> str:
     ) + " ".join(texts)
 
 
+def _stage_in_words(stage: str, embedding: Embedding) -> str:
+    notes = embedding.notes
+    count, split = int((embedding.sets == 0).sum()), notes.get("split", "")
+    treated = {True: "calibrated real", False: "real (not calibrated)"}
+    real = "real" if stage == "before" else treated.get(notes.get("real_calibrated"), "real")  # type: ignore[arg-type]
+    words = " ".join(filter(None, (real, split, "images")))
+    samples = f"as many{' calibrated' if stage != 'before' else ''} samples"
+    return (
+        f"{STAGES[stage].capitalize()}: {count} {words} and {samples} in the "
+        f"{notes.get('classifier', 'classifier')} of arm {notes.get('arm', '?')}, "
+        f"seed {notes.get('seed', '?')}."
+    )
+
+
 def _points(panel: Axes, embedding: Embedding, method: str, stage: str, theme: Theme) -> None:
-    for code, series in enumerate(_SERIES[stage]):
+    for code, (series, _) in enumerate(_series(stage, embedding)):
         colour = theme.series[series]
         for number in np.unique(embedding.labels):
             chosen = (embedding.sets == code) & (embedding.labels == number)
@@ -104,22 +116,45 @@ def _points(panel: Axes, embedding: Embedding, method: str, stage: str, theme: T
 
 
 def _title(embedding: Embedding, method: str, stage: str) -> str:
-    overlap = "" if embedding.overlap is None else f", 1-NN {fixed(embedding.overlap, 2)}"
-    return f"{METHODS[method]} {STAGES[stage]}{overlap}"
+    """Method and stage; then whose features of which split they are, and how far they overlap."""
+    notes = embedding.notes
+    parts = [str(notes["split"])] if notes.get("split") else []
+    parts += [f"classifier of {notes['arm']}"] if notes.get("arm") else []
+    parts += [] if embedding.overlap is None else [f"1-NN {fixed(embedding.overlap, 2)}"]
+    lines = [f"{METHODS[method]}, {STAGES[stage]}", ", ".join(parts)]
+    if embedding.overlap_calibrated is not None:
+        lines.append(f"the same, calibrated: 1-NN {fixed(embedding.overlap_calibrated, 2)}")
+    return "\n".join(filter(None, lines))
 
 
-def _count(embedding: Embedding) -> int:
-    return int((embedding.sets == 0).sum())
+def _real_name(stage: str, embedding: Embedding) -> str:
+    """Most baselines calibrate the samples alone; older runs do not say."""
+    if stage == "before":
+        return "real"
+    words = {True: "real, calibrated", False: "real, not calibrated"}
+    return words.get(embedding.notes.get("real_calibrated"), "real, as the arm has them")  # type: ignore[arg-type]
+
+
+def _series(stage: str, embedding: Embedding) -> list[tuple[str, str]]:
+    """Colour and name of the real and of the synthetic images of a stage."""
+    name = _real_name(stage, embedding)
+    plain = name in ("real", "real, not calibrated")
+    synthetic = ("synthetic", "synthetic")
+    if stage != "before":
+        synthetic = ("synthetic_frerec", "synthetic, calibrated")
+    return [("real" if plain else "real_frerec", "real" if plain else name), synthetic]
 
 
 def _handles(
     show: Showcase, classes: Sequence[str], stages: Sequence[str], theme: Theme
 ) -> list[Line2D]:
+    named = dict.fromkeys(
+        pair for stage in stages for pair in _series(stage, show.embedding[stage])
+    )
     handles = [
         Line2D([], [], marker="o", ls="", ms=6, color=theme.series[series], label=name,
                mfc=theme.series[series] if series.startswith("real") else "none")
-        for stage in stages
-        for series, name in zip(_SERIES[stage], _NAMES[stage], strict=True)
+        for series, name in named
     ]  # fmt: skip
     numbers = np.unique(np.concatenate([show.embedding[stage].labels for stage in stages]))
     for number in map(int, numbers):

@@ -1,9 +1,11 @@
 """ROC curves of the arms: the mean over the seeds with its band."""
 
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from frerec.evaluation.curves import roc_band
+from frerec.evaluation.curves import RocBand, roc_band
 from frerec.evaluation.statistics import mean_interval
 from frerec.report.figures.panels import Panel, arm_looks, arm_panels, panel_grid
 from frerec.report.run import Run
@@ -13,9 +15,22 @@ from frerec.report.tabular import fixed
 _MARKS = 6  # markers along a curve
 
 
-def roc_figure(run: Run, theme: Theme) -> Figure:
+Bands = Mapping[tuple[str, str], RocBand]  # by the title of a panel and the arm
+
+
+def roc_bands(run: Run) -> Bands:
+    """What is drawn, for both themes."""
+    return {
+        (panel.title, arm): roc_band(panel.predictions(arm))
+        for panel in arm_panels(run)
+        for arm in panel.arms
+    }
+
+
+def roc_figure(run: Run, theme: Theme, bands: Bands | None = None) -> Figure:
     """A panel a block of arms; mean sensitivity at each false-positive rate, with its band."""
     panels, looks = arm_panels(run), arm_looks(run, theme)
+    bands = roc_bands(run) if bands is None else bands
     figure, (rows, columns) = panel_grid(len(panels), 3.9 if len(panels) > 1 else 5.6, 4.3)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(panels) :]:
@@ -24,7 +39,7 @@ def roc_figure(run: Run, theme: Theme) -> Figure:
         axis.set_ylabel("sensitivity")
     for axis, panel in zip(axes.flat, panels, strict=False):
         for arm in panel.arms:
-            _curve(axis, panel, arm, looks[arm])
+            _curve(axis, panel, arm, bands[panel.title, arm], looks[arm])
         axis.plot([0, 1], [0, 1], color=theme.muted, lw=0.8, ls=(0, (2, 3)), zorder=1)
         axis.set_aspect("equal")
         axis.set_xlim(-0.01, 1.01)
@@ -36,10 +51,22 @@ def roc_figure(run: Run, theme: Theme) -> Figure:
     return figure
 
 
-def roc_covers(run: Run) -> str:
-    """What the bands are over, in words."""
-    several = any(len(p.group.finished(arm)) > 1 for p in arm_panels(run) for arm in p.arms)
-    return "seeds and patients" if several else "patients (one seed only)"
+def roc_covers(bands: Bands) -> str:
+    """What the drawn bands are over, as a sentence; by arm where they differ."""
+    drawn: dict[str, list[str]] = {}
+    for (_, arm), band in bands.items():
+        drawn.setdefault(band.covers, []).append(arm)
+    words = {
+        "seeds and patients": "over seeds and patients",
+        "patients": "over patients alone (one seed)",
+        "": "not drawn (too few patients to draw from)",
+    }
+    parts = [
+        words.get(covers, f"over {covers}")
+        + (f" for {', '.join(dict.fromkeys(arms))}" if len(drawn) > 1 else "")
+        for covers, arms in drawn.items()
+    ]
+    return f"The pointwise 95 % bootstrap band is {', '.join(parts)}."
 
 
 def roc_alt(run: Run) -> str:
@@ -51,8 +78,7 @@ def roc_alt(run: Run) -> str:
     return "ROC curves of the arms; mean AUC of each. " + "; ".join(blocks) + "."
 
 
-def _curve(axis: Axes, panel: Panel, arm: str, look: Look) -> None:
-    band = roc_band(panel.predictions(arm))
+def _curve(axis: Axes, panel: Panel, arm: str, band: RocBand, look: Look) -> None:
     if band.low is not None and band.high is not None:
         axis.fill_between(band.fpr, band.low, band.high, color=look.colour, alpha=0.09, lw=0)
     step = len(band.fpr) // _MARKS

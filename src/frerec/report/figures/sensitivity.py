@@ -1,7 +1,6 @@
 """How the result depends on SHR's band r and neighbours K, where a run varies them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,94 +9,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from frerec.evaluation.statistics import mean_interval
-from frerec.report.comparisons import arm_order
 from frerec.report.figures.panels import ACROSS, arm_looks
-from frerec.report.run import Cell, Run
+from frerec.report.figures.varied import NEIGHBOURS, PAPER, RATIO, SHORT, Curve, HeatMap
+from frerec.report.run import Run
 from frerec.report.style import Look, Theme
 from frerec.report.tabular import fixed
 
-RATIO, NEIGHBOURS = "calibrator.shr.ratio", "calibrator.shr.neighbours"
-PAPER: Mapping[str, float] = {RATIO: 0.5, NEIGHBOURS: 200}
 NAMES: Mapping[str, str] = {RATIO: "r, fraction of the Nyquist radius", NEIGHBOURS: "K, neighbours"}
-_SHORT: Mapping[str, str] = {RATIO: "r", NEIGHBOURS: "K"}
+_LEAST_MARGIN = 0.005  # of AUC, above and below all seeds
 _SPREAD = 0.02  # of the axis, between the arms at one setting
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Test AUCs of the arms along one axis; everything else is fixed.
-
-    Attributes:
-        axis: RATIO or NEIGHBOURS.
-        title: data set, classifier, and where the other axis is held.
-        arms: arm -> value of the axis -> AUC of each seed; an arm that the axis does not touch
-            has the same cells at every value.
-        untouched: those arms.
-    """
-
-    axis: str
-    title: str
-    arms: Mapping[str, Mapping[float, list[float]]]
-    untouched: frozenset[str]
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """Mean test AUC of one arm over both axes: ``auc [K, r]``, NaN where there is no result."""
-
-    title: str
-    ratios: tuple[float, ...]
-    neighbours: tuple[float, ...]
-    auc: np.ndarray
-
-
-def curves(run: Run) -> list[Curve]:
-    """A curve a varied axis, data set, generator, classifier and value of the further axes.
-
-    Where both r and K vary, the other one is held at the value that is nearest to the paper's.
-    """
-    found = []
-    for (title, rest), cells in _families(run).items():
-        for axis in _varied(cells):
-            other = next(key for key in PAPER if key != axis)
-            held = _values(cells, other)
-            at = min(held, key=lambda value: abs(value - PAPER[other])) if held else None
-            here = [c for c in cells if at is None or _value(c, other) == at]
-            arms: dict[str, dict[float, list[float]]] = {}
-            ids: dict[str, set[frozenset[str]]] = {}
-            for arm in arm_order(run):
-                own = [c for c in here if c.arm == arm]
-                by_value = {v: [c for c in own if _value(c, axis) == v] for v in _values(own, axis)}
-                if by_value:
-                    arms[arm] = {v: [c.test["auc"] for c in cs] for v, cs in by_value.items()}
-                    ids[arm] = {frozenset(c.id for c in cs) for cs in by_value.values()}
-            untouched = frozenset(arm for arm in arms if len(arms[arm]) > 1 and len(ids[arm]) == 1)
-            parts = [title, rest, f"{_SHORT[other]} = {at:g}" if len(held) > 1 else ""]
-            found.append(Curve(axis, ", ".join(filter(None, parts)), arms, untouched))
-    return found
-
-
-def heat_maps(run: Run) -> list[HeatMap]:
-    """A map a family and arm that depends on both axes."""
-    found = []
-    for (title, rest), cells in _families(run).items():
-        if len(_varied(cells)) < 2:
-            continue
-        for arm in arm_order(run):
-            own = [c for c in cells if c.arm == arm]
-            if len({c.id for c in own}) == len({c.seed for c in own}):
-                continue  # neither axis touches it
-            ratios, neighbours = _values(own, RATIO), _values(own, NEIGHBOURS)
-            auc = np.full((len(neighbours), len(ratios)), np.nan)
-            for k, count in enumerate(neighbours):
-                for r, ratio in enumerate(ratios):
-                    at = (ratio, count)
-                    seeds = [c.test["auc"] for c in own
-                             if (_value(c, RATIO), _value(c, NEIGHBOURS)) == at]  # fmt: skip
-                    auc[k, r] = np.mean(seeds) if seeds else np.nan
-            parts = [arm, title, rest]
-            found.append(HeatMap(", ".join(filter(None, parts)), ratios, neighbours, auc))
-    return found
 
 
 def sensitivity_figure(found: Sequence[Curve], run: Run, theme: Theme) -> Figure:
@@ -127,10 +47,10 @@ def sensitivity_figure(found: Sequence[Curve], run: Run, theme: Theme) -> Figure
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         panel.minorticks_off()
         panel.margins(x=0.08)
-        low, high = panel.get_ylim()
-        panel.set_ylim(
-            max(low, 0), min(high, 1)
-        )  # intervals of two seeds may leave what AUCs can be
+        seeds = [auc for values in curve.arms.values() for each in values.values() for auc in each]
+        margin = max(0.15 * (max(seeds) - min(seeds)), _LEAST_MARGIN)
+        # An interval of two seeds would leave no room for anything else: it is cut.
+        panel.set_ylim(max(min(seeds) - margin, 0), min(max(seeds) + margin, 1))
         panel.set_title(curve.title, fontsize=10)
         panel.set_xlabel(NAMES[curve.axis])
         panel.set_ylabel("test AUC")
@@ -154,7 +74,10 @@ def heat_map_figure(found: Sequence[HeatMap], theme: Theme) -> Figure:
         for (k, r), value in np.ndenumerate(each.auc):
             if np.isfinite(value):
                 light = value > (low + high) / 2
-                panel.text(r, k, fixed(float(value)), ha="center", va="center", fontsize=8.5,
+                words = fixed(float(value))
+                if each.seeds[each.seeds > 0].min() < each.seeds.max():
+                    words += f"\n{each.seeds[k, r]} seed{'s' if each.seeds[k, r] > 1 else ''}"
+                panel.text(r, k, words, ha="center", va="center", fontsize=8.5,
                            color="#14181d" if light else "#ffffff")  # fmt: skip
         if PAPER[RATIO] in each.ratios and PAPER[NEIGHBOURS] in each.neighbours:
             place = (each.ratios.index(PAPER[RATIO]) - 0.5,
@@ -179,7 +102,7 @@ def sensitivity_alt(found: Sequence[Curve]) -> str:
         for arm, values in curve.arms.items():
             if arm not in curve.untouched:
                 means = ", ".join(f"{v:g}: {fixed(float(np.mean(x)))}" for v, x in values.items())
-                parts.append(f"{curve.title}, {arm}, {_SHORT[curve.axis]} {means}")
+                parts.append(f"{curve.title}, {arm}, {SHORT[curve.axis]} {means}")
     return "Line plots of the mean test AUC. " + "; ".join(parts) + "."
 
 
@@ -222,7 +145,7 @@ def _curve(
     for value, seeds in values.items():
         estimate = mean_interval(seeds)
         means.append(estimate.mean)
-        beside = [at(value, _SPREAD / 3)] * len(seeds)
+        beside = [at(value, 0.6 * _SPREAD)] * len(seeds)
         panel.plot(beside, seeds, ls="", marker=look.marker, ms=3.5, alpha=0.6, color=look.colour,
                    mec="none")  # fmt: skip
         if estimate.low is not None and estimate.high is not None:
@@ -230,38 +153,3 @@ def _curve(
     (line,) = panel.plot([at(value) for value in values], means, color=look.colour, ls=look.line,
                          marker=look.marker, ms=6, lw=1.6)  # fmt: skip
     return line
-
-
-def _families(run: Run) -> dict[tuple[str, str], list[Cell]]:
-    """Finished cells that differ in r, K, arm and seed alone, by their titles.
-
-    A cell without a generator belongs to the family of every generator.
-    """
-    generators = list(dict.fromkeys(c.generator for c in run.cells if c.generator)) or [""]
-    several = len({c.data for c in run.cells}) > 1
-    found: dict[tuple[str, str], list[Cell]] = {}
-    for cell in run.finished:
-        for generator in [cell.generator] if cell.generator else generators:
-            title = ", ".join(
-                ([cell.data] if several else [])
-                + ([generator] if len(generators) > 1 else [])
-                + [cell.classifier]
-            )
-            rest = ", ".join(f"{key} {value}" for key, value in cell.extra if key not in PAPER)
-            found.setdefault((title, rest), []).append(cell)
-    return found
-
-
-def _varied(cells: Sequence[Cell]) -> list[str]:
-    return [axis for axis in PAPER if len(_values(cells, axis)) > 1]
-
-
-def _values(cells: Sequence[Cell], axis: str) -> tuple[float, ...]:
-    return tuple(sorted({v for cell in cells if (v := _value(cell, axis)) is not None}))
-
-
-def _value(cell: Cell, axis: str) -> float | None:
-    try:
-        return float(dict(cell.extra)[axis])
-    except (KeyError, ValueError):
-        return None

@@ -45,7 +45,7 @@ def spectra_figure(show: Showcase, theme: Theme) -> Figure:
     upper.annotate("high band", (HIGH_BAND, 0.985), xycoords=("data", "axes fraction"),
                    xytext=(5, 0), textcoords="offset points", va="top",
                    color=theme.muted, fontsize=9)  # fmt: skip
-    figure.legend(loc="outside upper left", ncols=2, fontsize=9.5)
+    figure.legend(loc="outside upper left", ncols=3, fontsize=9)
     return figure
 
 

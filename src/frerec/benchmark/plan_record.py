@@ -1,0 +1,84 @@
+"""``benchmark.json``: the cells of a run, and what a reader has to know about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock
+from omegaconf import DictConfig
+
+from frerec.benchmark.hashing import content_hash
+from frerec.config import plain
+from frerec.tracking.environment import provenance
+from frerec.tracking.private import public_command
+from frerec.training_tools import write_json
+
+if TYPE_CHECKING:
+    from frerec.benchmark.cell import Cell
+
+
+def write_plan(
+    run_dir: Path, base: DictConfig, cells: Sequence[Cell], overrides: Sequence[str]
+) -> str:
+    """Write ``benchmark.json``: the cells, and what a reader has to know about the run.
+
+    Cells of an earlier plan with the same settings stay in it, so that a run may be widened, or
+    shared by processes that take different values of an axis.
+
+    Returns:
+        The hash of these settings.
+    """
+    data = cells[0].stages.data
+    counts = {
+        split: _by_class(data.labels(split), data.classes) for split in ("train", "val", "test")
+    }
+    for cell in cells:
+        if cell.config.arm.synthetic != "none" and "samples" in vars(cell.stages):
+            labels = cell.stages.samples.manifest.label_indices()
+            counts["synthetic"] = _by_class(labels, data.classes)
+            break
+    parts = ("data", "samples", "generator", "calibrator")
+    settings = content_hash({part: plain(base[part]) for part in parts})
+    own = [{"id": cell.id, "axes": cell.axes} for cell in cells]
+    path = run_dir / "benchmark.json"
+    with FileLock(run_dir / "plan.lock"):
+        before = _read_plan(path)
+        same = before.get("settings") == settings
+        known = {entry["id"] for entry in own}
+        kept = [e for e in before.get("cells", []) if same and e["id"] not in known]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        content = {
+            "name": str(base.name),
+            "created": before.get("created", now) if same else now,
+            "command": public_command("benchmark", overrides),
+            "settings": settings,
+            "dataset": data.name,
+            "modality": data.modality,
+            "published": base.published,
+            "classes": list(data.classes),
+            "image_size": data.image_size,
+            "counts": before.get("counts", {}) | counts if same else counts,
+            "cells": own + kept,
+            **provenance(),
+        }
+        write_json(path, content)
+    return settings
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    """The plan of an earlier call; a damaged one is written anew."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _by_class(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    return dict(zip(classes, counts, strict=True))
