@@ -240,7 +240,7 @@ def test_what_a_sweeps_file_sets_besides_its_space_is_in_the_best_trials_command
 @pytest.mark.slow
 @pytest.mark.xdist_group("sweep")
 def test_wandbs_agent_runs_one_trial_and_gets_its_value(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fresh_wandb: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -248,7 +248,10 @@ def test_the_local_store_is_locked_while_an_experiment_is_made(tmp_path: Path) -
 
 @pytest.mark.xdist_group("wandb")
 def test_a_dead_network_costs_wandb_one_wait_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fresh_wandb: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from frerec.tracking import wandb as room
 
