@@ -121,6 +121,9 @@ def help_text() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (2 for an error that the user can mend)."""
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show ends no work
+        if getattr(stream, "errors", None) in ("strict", "surrogateescape"):
+            getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text())

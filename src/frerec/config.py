@@ -63,13 +63,15 @@ def quote_override(override: str) -> str:
     """Quote the value where Hydra's grammar would stumble over it (spaces, brackets in a path).
 
     Raises:
-        ConfigError: If the text is no ``key=value`` at all.
+        ConfigError: If the text is no ``key=value`` at all, or a function of Hydra's sweep grammar
+            that Hydra refuses.
     """
     parser = OverridesParser.create()
     try:
         parser.parse_override(override)
     except HydraException as error:
         key, equals, value = override.partition("=")
+        _check_function(override, value, error)
         quoted = f"{key}='" + value.replace("'", "\\'") + "'"
         if not equals or not re.fullmatch(r"[+~]{0,2}[\w./@]+", key):
             raise ConfigError(f"{override!r}: expected key=value (see `frerec --help`)") from error
@@ -79,6 +81,20 @@ def quote_override(override: str) -> str:
             raise ConfigError(f"{override!r}: expected key=value; quote the value") from error
         return quoted
     return override
+
+
+def _check_function(override: str, value: str, error: HydraException) -> None:
+    """Refuse a value that is meant as several and that Hydra cannot read: it is no text."""
+    function = re.match(r"(choice|range|interval|tag)\(", value.strip())
+    if function is None:
+        return
+    reason = re.sub(
+        r"^\w+ while evaluating '.*': (mismatch type argument )?", "", first_line(error)
+    )
+    if "NoneType" in reason and function[1] == "choice":
+        inside = value.strip().removeprefix("choice(").removesuffix(")")
+        reason = f"choice() takes no null; write {inside}"
+    raise ConfigError(f"{override}: {reason}") from error
 
 
 def instantiate(config: Any, **kwargs: Any) -> Any:
@@ -172,6 +188,11 @@ def _explain(error: Exception, name: str, overrides: Sequence[str], directory: P
         )
         if folder and options:
             return f"{folder}={option}: no such option; available: {', '.join(options)}"
+    merging = re.search(r"Error merging override [+~]*([\w.]+)=(.*)", text)
+    if merging:
+        key, value = merging.groups()
+        kind = "a mapping, as {a:b}" if value.startswith("[") else "a list, as [a,b]"
+        return f"{key}={value}: expected {kind}"
     wrong_group = re.search(r"Could not override '([^']+)'\.|Key '([^']+)' not found", text)
     if wrong_group:
         return first_line(error)

@@ -71,6 +71,14 @@ def test_patients_are_numbered_alike_whatever_their_names() -> None:
         (lambda file: drop(file, "group"), "no column group"),
         (lambda file: drop(file, "label"), "no column label"),
         (lambda file: drop(file, "prob_1"), "no column prob_1"),
+        (lambda file: put(file, label=["a"] * 6), "label must be class numbers"),
+        (lambda file: put(file, label=[0.0, 1.0, 0.0, 1.0, 0.0, np.nan]), "label is empty for 1"),
+        (lambda file: put(file, label=[0.5] * 6), "label must be class numbers"),
+        (lambda file: put(file, prob_1=["x"] * 6), "prob_1 must be numbers"),
+        (lambda file: put(file, prob_0=[0.5, np.nan] * 3), "test: probabilities are NaN"),
+        (lambda file: put(file, prob_0=[0.5, np.inf] * 3), "infinite for 3 of 6 images"),
+        (lambda file: put(file, group=["a", None] * 3), "group is empty for 3 of 6 rows"),
+        (lambda file: put(file, split=["test", None] * 3), "split is empty for 3"),
     ],
 )
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path, damage, says) -> None:
@@ -84,6 +92,10 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path, damage, says) -> None
     assert says in message
     assert "run the benchmark again" in message
     assert "\n" not in message
+
+
+def put(file, **columns: list) -> None:
+    pd.read_parquet(file).assign(**columns).to_parquet(file)
 
 
 def drop(file, column: str) -> None:

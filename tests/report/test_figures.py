@@ -209,3 +209,14 @@ def test_many_arms_are_told_apart_without_their_colour(theme):
     for first in range(1, 30):  # the arms of a panel, beside the first arm
         colours = [looks[0].colour] + [each.colour for each in looks[first : first + 4]]
         assert len(set(colours)) == 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_name_in_a_script_that_the_font_lacks_is_drawn_without_a_warning(tmp_path):
+    def draw(_theme):
+        figure = Figure(figsize=(1, 1))
+        figure.text(0.1, 0.5, "心臓 🫀")
+        return figure
+
+    save_figure(tmp_path, "a", draw, title="A", alt="a", caption="c", section="results")
+    assert len(list(tmp_path.iterdir())) == 6

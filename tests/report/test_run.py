@@ -18,6 +18,19 @@ def edit(file, change):
     file.write_text(json.dumps(content))
 
 
+def flip(file):
+    """Compressed, and then damaged within the first member: zlib's own error."""
+    np.savez_compressed(file, real=np.random.default_rng(0).bytes(4000))
+    content = bytearray(file.read_bytes())
+    content[200:1200] = bytes(255 - value for value in content[200:1200])
+    file.write_bytes(content)
+
+
+def plain_array(file):
+    with file.open("wb") as out:
+        np.save(out, np.zeros(3))
+
+
 def diverged(made):
     return replace(made, probabilities=np.full_like(made.probabilities, np.nan))
 
@@ -74,6 +87,13 @@ def test_an_arm_without_a_generator_has_an_empty_one(run_dir):
         (lambda d: (d / "benchmark.json").write_text("[]"), "must hold a JSON object"),
         (lambda d: edit(d / "benchmark.json", lambda c: c.update(cells=3)), "cells must be a list"),
         (lambda d: edit(d / "benchmark.json", lambda c: c.update(published="mars")), "brain_tumor"),
+        (lambda d: edit(d / "benchmark.json", lambda c: c.update(published=[1])), "published must"),
+        (lambda d: edit(d / "benchmark.json", lambda c: c.update(classes=5)), "classes must be a"),
+        (lambda d: edit(d / "benchmark.json", lambda c: c.update(classes="abc")), "found 'abc'"),
+        (
+            lambda d: edit(d / "benchmark.json", lambda c: c.update(image_size="x")),
+            "benchmark.json: image_size must be a whole number",
+        ),
         (lambda d: edit(d / "benchmark.json", lambda c: c["cells"][0].pop("id")), "needs an id"),
         (
             lambda d: edit(d / "benchmark.json", lambda c: c["cells"][0]["axes"].pop("seed")),
@@ -122,6 +142,9 @@ def test_an_arm_without_a_generator_has_an_empty_one(run_dir):
             "quality must be a list",
         ),
         (lambda d: (d / "showcase/images.npz").write_bytes(b"PK torn"), "images.npz: not readable"),
+        (lambda d: (d / "showcase/images.npz").write_bytes(b""), "images.npz: not readable"),
+        (lambda d: flip(d / "showcase/images.npz"), "images.npz: not readable"),
+        (lambda d: plain_array(d / "showcase/images.npz"), "images.npz: not readable"),
         (
             lambda d: np.savez(d / "showcase/images.npz", real=np.zeros((2, 8, 8))),
             "real must be uint8",

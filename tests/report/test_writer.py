@@ -130,6 +130,40 @@ def test_while_one_writes_a_report_no_other_does_and_it_may_take_the_lock_again(
     FileLock(undrawn / "report.lock", timeout=0).acquire().lock.release()
 
 
+@pytest.mark.parametrize(
+    "place", ["cells/report", "cells/raw-resnet50-0/x", "showcase", "sweep/x/y"]
+)
+def test_a_folder_that_a_run_keeps_takes_no_report(undrawn, place):
+    before = sorted(undrawn.rglob("*"))
+    with pytest.raises(DataError, match="which the run keeps for itself"):
+        write_report(undrawn, undrawn / place)
+    assert sorted(undrawn.rglob("*")) == before
+
+
+def test_a_place_where_no_lock_can_be_made_is_refused_and_not_waited_for(undrawn, monkeypatch):
+    def refuse(path, *_args, **_kwargs):
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(writer, "FileLock", lambda *_, **__: pytest.fail("would be waited for"))
+    monkeypatch.setattr("pathlib.Path.touch", refuse)  # as below /proc, for root too
+    with pytest.raises(DataError, match=r"cannot be written \(No such file") as caught:
+        write_report(undrawn)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_report_leaves_nothing(undrawn, tmp_path):
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.txt").write_text("years of work")
+    with pytest.raises(DataError, match="is not a report"):
+        write_report(undrawn, tmp_path / "foreign")
+    (undrawn / "cells/raw-resnet50-0/metrics.json").write_text("{")
+    for output in (None, tmp_path / "new" / "report"):
+        with pytest.raises(DataError, match=r"metrics\.json: not readable"):
+            write_report(undrawn, output)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["foreign", "run"]
+    assert sorted(p.name for p in undrawn.iterdir()) == ["benchmark.json", "cells"]
+
+
 def test_no_run_directory_is_one_line(tmp_path):
     with pytest.raises(DataError, match="not a run directory") as caught:
         write_report(tmp_path / "nowhere")

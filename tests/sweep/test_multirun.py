@@ -16,6 +16,37 @@ def test_values_become_axes_of_one_comparison() -> None:
     assert len(cells) == 8
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["from", "name", "paths.store", "logger", "trainer.progress", "report.figures", "showcase",
+     "executor", "+from"],
+)  # fmt: skip
+def test_what_shapes_no_result_is_no_axis(key: str) -> None:
+    bare = key.lstrip("+")
+    with pytest.raises(ConfigError, match=f"^{bare}: no axis of a comparison"):
+        as_axes("benchmark", ["arm=frerec", f"{key}=a,b"])
+    with pytest.raises(ConfigError, match=f"^{bare}: no axis of a comparison"):
+        expand("benchmark", ["arm=frerec", f"grid={{{bare}:[a,b]}}"])
+
+
+def test_saved_cells_are_given_one_at_a_time() -> None:
+    with pytest.raises(ConfigError, match="from: given twice"):
+        expand("benchmark", ["from=a", "from=b", "name=x"])
+
+
+def test_a_grid_too_large_to_list_and_a_step_of_nothing_are_refused() -> None:
+    for text, expected in (
+        ("range(1,1e9)", "999999999 values, at most 10000"),
+        ("range(1,5,step=0)", "a step other than 0"),
+        ("range(0.1,0.5,step=0)", "a step other than 0"),
+        ("range(0,inf)", "finite numbers"),
+    ):
+        with pytest.raises(ConfigError, match=expected):
+            as_axes("benchmark", [f"seed={text}"])
+    with pytest.raises(ConfigError, match="1000000 combinations, at most 10000"):
+        jobs("fit", ["data.root=x", "calibrator.shr.ratio=range(1000)", "out=range(1000)"])
+
+
 def test_other_verbs_get_one_job_a_combination_each_with_a_place_of_its_own() -> None:
     given = ["data.root=x", "calibrator.shr.ratio=0.3,0.5", "out=m${calibrator.shr.ratio}"]
     found = jobs("fit", given)

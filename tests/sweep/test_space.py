@@ -1,11 +1,16 @@
 """The search space: Hydra's sweep grammar as Optuna's distributions, and what is refused."""
 
+from decimal import Decimal
+
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from frerec.config import compose_config, config_directory
 from frerec.errors import ConfigError
+from frerec.sweep.samplers import grid_size
 from frerec.sweep.space import Parameter, parse_space, split_overrides
 
 
@@ -42,6 +47,34 @@ def test_a_range_has_hydras_own_values_and_a_glob_the_options_of_its_group() -> 
     assert options == ("resnet10t", "resnet18")
 
 
+@given(
+    low=st.integers(-50, 50), count=st.integers(1, 60), tail=st.integers(1, 7),
+    step=st.integers(1, 7), digits=st.integers(0, 9),
+)  # fmt: skip
+def test_a_range_of_decimals_leaves_its_stop_out(
+    low: int, count: int, tail: int, step: int, digits: int
+) -> None:
+    stop = low + (count - 1) * step + min(tail, step)  # in units of the last digit
+    written = [f"{Decimal(one).scaleb(-digits):f}" for one in (low, stop, step)]
+    expected = tuple(float(Decimal(one).scaleb(-digits)) for one in range(low, stop, step))
+    text = f"range({written[0]},{written[1]},step={written[2]})"
+    assert parameter(text).values == expected
+    found = parameter(text)
+    assert found.ends() == [expected[0], expected[-1]]
+    for value in expected:
+        assert found.value_of(found.override(value).partition("=")[2]) == value
+
+
+def test_a_range_may_be_longer_than_a_list_but_not_in_a_grid() -> None:
+    long = parameter("range(1,1e9)")
+    assert long.ends() == [1.0, 999999999.0]
+    assert long.values == ()
+    assert long.override(77.0) == "a.b=77.0"
+    with pytest.raises(ConfigError, match="more than 10000"):
+        grid_size([long])
+    assert grid_size([parameter("range(10000)")]) == 10000
+
+
 def test_an_override_gives_back_the_value_even_one_with_a_space() -> None:
     found = parameter("choice('x y',3,0.5)", key="classifier.name")
     for value, expected in (("x y", "x y"), (3, "3"), (0.5, "0.5")):
@@ -58,6 +91,13 @@ def test_an_override_gives_back_the_value_even_one_with_a_space() -> None:
         ("a", "tag(int,interval(0.5,3))", "whole numbers"),
         ("a", "tag(lgo,interval(1,2))", "tag lgo"),
         ("a", "choice(1,1)", "stands twice"),
+        ("a", "choice(1,1.0)", "stands twice"),
+        ("a", "true,1", "stands twice"),
+        ("a", "choice(null,20)", "choice() takes no null; write null,20"),
+        ("a", "interval(null,2)", "NoneType is incompatible"),
+        ("a", "range(1,5,step=0)", "a step other than 0"),
+        ("a", "range(0.1,inf)", "finite numbers"),
+        ("report.dpi", "1,2", "the same in all trials"),
         ("a", "range(3,3)", "no value"),
         ("a", "choice(1", "choice(1"),
         ("a", "glob(*)", "config groups"),

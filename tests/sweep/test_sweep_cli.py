@@ -177,6 +177,9 @@ def composed() -> DictConfig:
         ("failures", None, "whole number"),
         ("storage", "mysql://x", "expected null, sqlite:///FILE"),
         ("name", "a/b", "without slashes"),
+        ("study", "", "expected a name"),
+        ("storage", 5, "expected null, sqlite:///FILE"),
+        ("seeds", None, "different whole numbers"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -205,11 +208,21 @@ def test_no_number_of_trials_is_twenty_or_all_of_a_grid(
 @pytest.mark.parametrize(
     ("more", "expected"),
     [("seed=3", "give seeds="), ("trial=true", "classifier.lr is missing"),
+     ("space.classifier.lr=1", "give classifier.lr=1, without space"),
+     ("space=null", "space=None: expected keys"), ("seeds={a:1}", "seeds={a:1}: expected a list"),
      ("sweep=nothing", "no such option; available: classifier, rhm, shr")],
 )  # fmt: skip
 def test_a_wrong_plan_is_refused(more: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         plan_sweep("sweep", [*SPACE, more])
+
+
+def test_a_key_that_changes_the_validation_images_is_found_before_the_first_trial(
+    tmp_path: Path,
+) -> None:
+    _, *given = arguments(tmp_path, "data.count=40,60")
+    with pytest.raises(ConfigError, match=r"data\.count=60 has other validation images"):
+        plan_sweep("sweep", [o for o in given if o != "data.count=40"])
 
 
 def test_what_a_sweeps_file_sets_besides_its_space_is_in_the_best_trials_command(

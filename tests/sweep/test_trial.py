@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,10 @@ from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from frerec.errors import DataError
+from frerec.errors import ConfigError, DataError
 from frerec.sweep import facts, runner, trial
 from frerec.sweep.agent import Agent
-from frerec.sweep.records import write_trials
+from frerec.sweep.records import write_index, write_trials
 from frerec.sweep.settings import Settings
 from frerec.sweep.space import parse_space
 from frerec.sweep.trial import Bench, run_trial
@@ -130,6 +131,23 @@ def test_trials_are_fetched_while_other_workers_are_kept_out(tmp_path: Path) -> 
 
     write_trials(tmp_path, SETTINGS, fetch)
     assert json.loads((tmp_path / "sweep" / "trials.json").read_text())["trials"] == []
+
+
+def test_a_folder_has_the_records_of_one_study(tmp_path: Path) -> None:
+    data = SimpleNamespace(name="d", modality="m", image_size=8, rows=lambda _: [0])
+    axes = {"arm": "raw", "classifier": "c", "generator": "g"}
+    made: Any = SimpleNamespace(stages=SimpleNamespace(data=data), axes=axes)
+    write_index(tmp_path, SETTINGS, made, (), "SQLite", "1")
+    write_index(tmp_path, SETTINGS, made, ("trials=9",), "SQLite", "1")
+    before = (tmp_path / "sweep.json").read_bytes()
+    for settings, storage, identity in (
+        (replace(SETTINGS, study="t"), "SQLite", "1"),
+        (SETTINGS, "PostgreSQL", "1"),
+        (SETTINGS, "SQLite", "2"),
+    ):
+        with pytest.raises(ConfigError, match=r"name=s: .* give another name="):
+            write_index(tmp_path, settings, made, (), storage, identity)
+    assert (tmp_path / "sweep.json").read_bytes() == before
 
 
 def test_a_lost_storage_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

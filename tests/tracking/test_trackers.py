@@ -1,6 +1,7 @@
 """Trackers: what they are given, what they keep back, and what happens when they fail."""
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,36 @@ def test_of_many_trackers_one_that_fails_stops_no_other(tmp_path: Path) -> None:
         run.summary({"a": 1.0})
         run.summary({"b": 2.0})
     assert [told[0] for told in whole.last.told] == ["take_summary", "take_summary", "close"]
+
+
+def test_of_many_trackers_an_error_names_the_whole_key() -> None:
+    wrong = "logger.trackers.wandb.mode=onlin"
+    config = compose_config("benchmark", ["logger=many", wrong])
+    with pytest.raises(ConfigError, match=rf"^{wrong}: expected"):
+        instantiate(config.logger)
+    made = instantiate(compose_config("benchmark", ["logger=many"]).logger)
+    assert [type(each).__name__ for each in made.trackers.values()] == [
+        "CsvTracker",
+        "WandbTracker",
+    ]
+
+
+def test_a_home_that_takes_no_folder_is_replaced_for_wandb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frerec.tracking.wandb_run import _without_home
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    for name in ("XDG_CACHE_HOME", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, "")  # so that both are put back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_CACHE_DIR", "mine")
+    _without_home()
+    assert os.environ["WANDB_CACHE_DIR"] == "mine"
+    made = Path(os.environ["WANDB_CONFIG_DIR"])
+    assert made.is_dir()
+    made.rmdir()
 
 
 @pytest.mark.parametrize("extra", ["mlflow", "tensorboard"])

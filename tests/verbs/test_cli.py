@@ -1,5 +1,6 @@
 """The command line's manners: help without torch, one-line errors, exit status 2."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,7 @@ def error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["benchmark", "name=a/b"], "without slashes"),
         (["benchmark", "arm.real=mended"], "arm.real=mended"),
         (["benchmark", "logger=wandb", "logger.mode=maybe"], "offline, online"),
+        (["report", "runs/x", "figures=null"], "figures=null: expected"),
     ],
 )
 def test_mistakes_get_one_line_with_the_remedy(
@@ -88,6 +90,14 @@ def test_mistakes_get_one_line_with_the_remedy(
     monkeypatch.chdir(tmp_path)
     assert expected in error(capsys, *arguments)
     assert not list(tmp_path.iterdir()), "a refused command wrote something"
+
+
+def test_a_terminal_that_lacks_a_letter_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    assert main(["benchmark", "--cfg", "name=心胸"]) == 0
+    sys.stdout.flush()
+    assert "\nname: ??" in f"\n{shown.getvalue().decode('ascii')}"
 
 
 def test_no_verb_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,12 @@ TREATMENTS = {
     "evaluation": ("raw", "calibrated"),
 }
 
+# Parts that all cells share, or that no result depends on.
+SHARED = (
+    "name", "grid", "experiment", "published", "showcase", "debug", "from", "report", "paths",
+    "logger", "executor", "trainer",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class PlannedCell:
@@ -53,6 +59,7 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     base, kept, single = _base(config_name, overrides)
     grid: dict[str, list[Any]] = {}
     for axis, given in plain(base.grid).items():
+        check_axis(axis)
         values = single.get(axis, given)
         values = list(values) if isinstance(values, list | tuple) else [values]
         if not values:
@@ -93,6 +100,16 @@ def _base(
     axes = list(compose_config(config_name, shaping).grid)
     kept, single = _split(overrides, axes)
     return compose_config(config_name, kept), kept, single
+
+
+def check_axis(axis: str) -> None:
+    """Refuse an axis that would repeat the same cells.
+
+    Raises:
+        ConfigError: If the axis is one of `SHARED` or a key within.
+    """
+    if axis.split(".")[0] in SHARED:
+        raise ConfigError(f"{axis}: no axis of a comparison, no result depends on it; give one")
 
 
 def check_arm(arm: DictConfig) -> None:

@@ -44,6 +44,8 @@ def read_saved_cell(
             another format, or has a key or a `_target_` that there is not.
     """
     allowed = [o for o in overrides if _key(o) != FROM]
+    if len(overrides) - len(allowed) > 1:
+        raise ConfigError("from: given twice; one saved cell is run again at a time")
     for override in allowed:
         if not any(_key(override) == key or _key(override).startswith(f"{key}.") for key in FREE):
             raise ConfigError(

@@ -13,6 +13,7 @@ from frerec.errors import DataError
 from frerec.evaluation.metrics import classification_metrics
 
 _COLUMNS = ("image", "group", "split", "label")
+_REMEDY = "delete its folder and run the benchmark again, it redoes this cell alone"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,23 +91,22 @@ def read_predictions(file: Path) -> dict[str, Predictions]:
     """Read what `write_predictions` wrote: split -> its predictions.
 
     Raises:
-        DataError: where the file is missing, damaged or lacks a column.
+        DataError: where the file is missing, damaged or lacks a column, where an image has no
+            address, patient, split or class, or where a probability is no finite number.
     """
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{file}: not readable ({reason}); delete its folder and run the benchmark again, "
-            "it redoes this cell alone"
-        ) from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{file}: not readable ({reason}); {_REMEDY}") from error
     probabilities = _probability_columns(table.columns.tolist())
     missing = [name for name in _COLUMNS if name not in table.columns]
     if missing or len(probabilities) < 2:
         raise DataError(
             f"{file}: no column {missing[0] if missing else 'prob_1'}; an older frerec wrote it: "
-            "delete its folder and run the benchmark again, it redoes this cell alone"
+            f"{_REMEDY}"
         )
+    _check_values(table, probabilities, file)
     return {
         str(split): Predictions(
             part["image"].to_numpy(dtype=object),
@@ -116,6 +116,27 @@ def read_predictions(file: Path) -> dict[str, Predictions]:
         )
         for split, part in table.groupby("split", sort=False)
     }
+
+
+def _check_values(table: pd.DataFrame, probabilities: Sequence[str], file: Path) -> None:
+    """Refuse what would be dropped, counted as one patient or end in a conversion's error."""
+    for name in _COLUMNS:
+        empty = int(table[name].isna().sum())
+        if empty:
+            raise DataError(f"{file}: {name} is empty for {empty} of {len(table)} rows; {_REMEDY}")
+    if not pd.api.types.is_integer_dtype(table["label"]):
+        raise DataError(f"{file}: label must be class numbers 0, 1, ...; {_REMEDY}")
+    for name in probabilities:
+        if not pd.api.types.is_float_dtype(table[name]):
+            raise DataError(f"{file}: {name} must be numbers from 0 to 1; {_REMEDY}")
+    finite = np.isfinite(table[probabilities].to_numpy(dtype=np.float64, na_value=np.nan))
+    for split, rows in table.groupby("split", sort=False).indices.items():
+        bad = int((~finite[rows].all(axis=1)).sum())
+        if bad:
+            raise DataError(
+                f"{file}: {split}: probabilities are NaN or infinite for {bad} of {len(rows)} "
+                f"images; {_REMEDY}"
+            )
 
 
 def _probability_columns(names: Sequence[str]) -> list[str]:

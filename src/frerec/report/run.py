@@ -88,7 +88,7 @@ def read_run(path: Path) -> Run:
         )
     plan = read_json(index)
     published = plan.get("published")
-    if published is not None and published not in DATASETS:
+    if published is not None and not (isinstance(published, str) and published in DATASETS):
         raise DataError(
             f"{index}: published must be one of {', '.join(DATASETS)} or null; found {published!r}"
         )
@@ -96,7 +96,6 @@ def read_run(path: Path) -> Run:
     if not isinstance(entries, list):
         raise DataError(f"{index}: cells must be a list; run the benchmark again to rewrite it")
     command = plan.get("command") or ""
-    size = plan.get("image_size")
     cells = _distinct(tuple(read_cell(path, entry, index) for entry in entries), index)
     check_seeds(cells)
     return Run(
@@ -107,8 +106,8 @@ def read_run(path: Path) -> Run:
         dataset=str(plan.get("dataset") or ""),
         modality=str(plan.get("modality") or ""),
         published=published,
-        classes=tuple(str(name) for name in plan.get("classes") or ()),
-        image_size=None if size is None else int(size),
+        classes=_classes(plan.get("classes"), index),
+        image_size=_image_size(plan.get("image_size"), index),
         counts=_counts(section(plan, "counts", index), index),
         cells=cells,
         versions=_texts(section(plan, "versions", index)),
@@ -174,6 +173,24 @@ def _distinct(cells: tuple[Cell, ...], index: Path) -> tuple[Cell, ...]:
 
 def _texts(content: Mapping[str, object]) -> dict[str, str]:
     return {str(key): str(value) for key, value in content.items() if value is not None}
+
+
+def _classes(content: Any, index: Path) -> tuple[str, ...]:
+    if content is not None and not isinstance(content, list):
+        raise DataError(
+            f"{index}: classes must be a list of names or null; found {content!r}; "
+            "run the benchmark again to rewrite it"
+        )
+    return tuple(str(name) for name in content or ())
+
+
+def _image_size(content: Any, index: Path) -> int | None:
+    if content is not None and (isinstance(content, bool) or not isinstance(content, int)):
+        raise DataError(
+            f"{index}: image_size must be a whole number of pixels or null; found {content!r}; "
+            "run the benchmark again to rewrite it"
+        )
+    return content
 
 
 def _counts(content: Any, index: Path) -> dict[str, dict[str, int]]:

@@ -1,6 +1,7 @@
 """The showcase of a run: sample images, their spectra, and how good the samples are."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,18 @@ import numpy as np
 from frerec.errors import DataError
 from frerec.report.embedding import Embedding, read_embedding
 from frerec.report.parsing import read_json, section
+
+# What numpy raises for a file that is empty, torn, or something else.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 # What a reader calls each set of images, in the order in which they are shown.
 SET_TITLES: Mapping[str, str] = {
@@ -176,6 +189,6 @@ def _load(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except _DAMAGE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{file}: not readable ({reason}); run the benchmark again") from error

@@ -4,6 +4,7 @@ Colours are from Okabe and Ito (Color Universal Design, 2008); what a colour say
 time by the line style or the marker.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,9 @@ def drawing(theme: Theme) -> Iterator[None]:
         # TrueType in the file, so that a PDF can be searched and edited everywhere.
         "pdf.fonttype": 42,
     }
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A class may have a name in a script that the font lacks: it is drawn as boxes.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from")
         mpl.rcdefaults()
         mpl.rcParams.update(settings)
         yield

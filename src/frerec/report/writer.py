@@ -21,6 +21,9 @@ from frerec.report.tables import all_tables
 from frerec.report.tabular import Table, escape, write_csv
 
 _PAGE = "index.html"
+# What a run keeps in folders of its own: no report may lie there.
+_OF_A_RUN = ("cells", "showcase", "sweep")
+_INDICES = ("benchmark.json", "sweep.json")
 # A folder with this file in it is a report of ours, which may be replaced.
 _MARK = ".frerec-report"
 
@@ -46,16 +49,16 @@ def write_report(
 
     Raises:
         DataError: where run_dir is no run directory, a file in it is damaged, several do not go
-            together, or `output` exists and is not a report.
+            together, or `output` exists and is not a report, lies in a folder that a run keeps, or
+            cannot be written. Nothing is made then.
         ConfigError: for several runs without `output`.
     """
     paths = [Path(run_dir)] if isinstance(run_dir, str | Path) else [Path(each) for each in run_dir]
     if len(paths) > 1 and output is None:
         raise ConfigError("output is missing: give output=FOLDER for a report of several runs")
-    for path in paths:
-        if not (path / "benchmark.json").is_file():
-            read_runs(paths)  # refuses it, before anything is made there
     target = Path(output) if output is not None else paths[0] / "report"
+    check_place(target)
+    read_runs(paths)  # what is refused leaves nothing behind, no lock either
     with report_lock(target):  # read within it: of two writers, the last one has seen the most
         run = read_runs(paths)
         with replaced_report(target) as staging:
@@ -67,9 +70,44 @@ def report_lock(target: Path) -> BaseFileLock:
     """Holds the report in `target`: one process writes it, or reads what has to go together.
 
     Whoever holds it may take it again.
+
+    Raises:
+        DataError: where no file can be made beside `target`; a lock there would be waited for
+            without end.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(target.parent.resolve() / f"{target.name}.lock", is_singleton=True)
+    folder = target.parent.resolve()
+    probe = folder / f".{target.name}-{uuid.uuid4().hex[:8]}.probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise DataError(
+            f"{target}: {folder} cannot be written ({error.strerror or error}); "
+            "give another folder as output"
+        ) from error
+    return FileLock(folder / f"{target.name}.lock", is_singleton=True)
+
+
+def check_place(target: Path) -> None:
+    """Refuse a place that is somebody else's, before anything is made there.
+
+    Raises:
+        DataError: where `target` exists and is not a report, or is or lies in a folder that a run
+            keeps.
+    """
+    if target.exists() and not _replaceable(target):
+        raise DataError(
+            f"{target}: exists and is not a report (it has no {_MARK}); "
+            "give another folder as output, or move it away"
+        )
+    place = target.resolve()
+    for folder in (place, *place.parents):
+        if folder.name in _OF_A_RUN and any((folder.parent / i).is_file() for i in _INDICES):
+            raise DataError(
+                f"{target}: lies in {folder}, which the run keeps for itself; "
+                "give another folder as output"
+            )
 
 
 @contextmanager
@@ -79,15 +117,13 @@ def replaced_report(target: Path) -> Iterator[Path]:
     What a killed writer left beside it is removed, the old report put back if it was on its way.
 
     Raises:
-        DataError: where `target` exists and is not a report.
+        DataError: where `target` is no place for a report, see `check_place`, or no file can be
+            made beside it.
     """
+    check_place(target)
     with report_lock(target):
         _clear(target)
-        if target.exists() and not _replaceable(target):
-            raise DataError(
-                f"{target}: exists and is not a report (it has no {_MARK}); "
-                "give another folder as output, or move it away"
-            )
+        check_place(target)  # again: it may have been made meanwhile
         staging = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
         staging.mkdir()
         try:

@@ -6,13 +6,15 @@ combination is a job of its own, one after the other.
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from frerec.benchmark.plan import check_axis
 from frerec.config import compose_config
 from frerec.errors import ConfigError, FrerecError
-from frerec.sweep.grammar import discrete, is_sweep, key_of, parse
+from frerec.sweep.grammar import MOST, discrete, is_sweep, key_of, parse
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ def as_axes(config_name: str, overrides: Sequence[str]) -> list[str]:
     """Overrides with every sweep turned into an axis of the benchmark's grid.
 
     Raises:
-        ConfigError: For a sweep without an end of values.
+        ConfigError: For a sweep without an end of values, and for a key that is no axis.
     """
     kept = [o for o in overrides if not is_sweep(o)]
     shaping = [o for o in kept if key_of(o) == "experiment" or key_of(o).startswith("grid")]
@@ -33,6 +35,7 @@ def as_axes(config_name: str, overrides: Sequence[str]) -> list[str]:
         if not is_sweep(override):
             continue
         key = key_of(override)
+        check_axis(key)
         texts = ",".join(text for _, text in discrete(parse(override)))
         kept.append(f"{key}={texts}" if key in known else f"grid={{{key}:[{texts}]}}")
     return kept
@@ -48,6 +51,9 @@ def jobs(config_name: str, overrides: Sequence[str]) -> list[list[str]]:
         [f"{_signed_key(o)}={text}" for _, text in discrete(parse(o))] if is_sweep(o) else [o]
         for o in overrides
     ]
+    count = math.prod(map(len, parts))
+    if count > MOST:
+        raise ConfigError(f"-m: {count} combinations, at most {MOST} can be run; give fewer values")
     combinations = [list(combination) for combination in itertools.product(*parts)]
     seen: dict[str, int] = {}
     for number, combination in enumerate(combinations, 1):

@@ -12,6 +12,7 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from frerec.benchmark.cell import Cell
+from frerec.errors import ConfigError
 from frerec.sweep.settings import Settings
 from frerec.tracking.environment import hardware, package_versions
 from frerec.tracking.private import public_override
@@ -27,7 +28,12 @@ STATES = {
 
 
 def write_index(
-    run_dir: Path, settings: Settings, cell: Cell, overrides: Sequence[str], storage: str
+    run_dir: Path,
+    settings: Settings,
+    cell: Cell,
+    overrides: Sequence[str],
+    storage: str,
+    identity: str,
 ) -> None:
     """Write ``sweep.json``: what was searched, and what a reader has to know about the run.
 
@@ -37,17 +43,27 @@ def write_index(
         cell: one of a trial.
         overrides: of the command line.
         storage: in words.
+        identity: of the study, wherever it lies.
+
+    Raises:
+        ConfigError: If the folder holds the records of another study.
     """
     path = run_dir / "sweep.json"
     data = cell.stages.data
     with FileLock(run_dir / "sweep.lock"):
         before = _read(path)
+        now = {"study": settings.study, "storage": storage, "identity": identity}
+        for key, value in now.items():
+            if before.get(key, value) != value:
+                raise ConfigError(
+                    f"name={settings.name}: {run_dir} has the records of another study"
+                    f" ({before.get('study')}, {before.get('storage')}); give another name="
+                )
         content = {
             "name": settings.name,
-            "study": settings.study,
+            **now,
             "created": before.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
             "command": shlex.join(["frerec", "sweep", *map(_without_place, overrides)]),
-            "storage": storage,
             "objective": settings.objective,
             "direction": settings.direction,
             "trials": settings.trials,

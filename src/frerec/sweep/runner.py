@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
 from optuna.trial import Trial, TrialState
 
 from frerec.benchmark.cell import Cell
@@ -96,11 +97,18 @@ def plan_sweep(config_name: str, overrides: Sequence[str]) -> Plan:
     """
     # `space={...}` may bring keys that the configuration does not have yet.
     overrides = [f"++{o}" if o.startswith("space={") else o for o in overrides]
+    for override in overrides:
+        if key_of(override).startswith("space."):
+            given = override.lstrip("+~").removeprefix("space.")
+            raise ConfigError(f"{override}: give {given}, without space.")
     config = compose_config(config_name, [o for o in overrides if not is_sweep(o)])
     if any(key_of(o) == "seed" for o in overrides):
         raise ConfigError("seed: a trial averages over several; give seeds=[0,1]")
     if config.get("from") is not None:
         raise ConfigError("from: one saved cell has nothing to search; leave it out")
+    if not OmegaConf.is_dict(config.space):
+        raise ConfigError(f"space={config.space}: expected keys with their values, as in a file of"
+                          " configs/sweep")  # fmt: skip
     kept, entries, own = split_overrides(overrides, plain(config.space), trial=config.trial)
     space = parse_space(entries)
     settings = read_settings(config, space)
@@ -113,6 +121,7 @@ def plan_sweep(config_name: str, overrides: Sequence[str]) -> Plan:
     instantiate(cells[0].config.logger)  # its mistakes stop no trial half way
     check_formats(cells[0].config.report.figures, "report.figures")
     bench = replace(bench, validation=validation_hash(cells[0].stages.data))
+    _check_validation(bench, space)
     record = record_of(settings, cells[0].config, facts_of(bench, cells))
     if values:
         cells = plan_cells(bench, [p.override(values[p.key]) for p in space])
@@ -124,7 +133,7 @@ def _search(plan: Plan, runner: Runner) -> Result:
     run_dir = bench.run_dir
     (run_dir / "sweep").mkdir(parents=True, exist_ok=True)
     study = SharedStudy(settings, plan.record, run_dir / "sweep")
-    write_index(run_dir, settings, plan.cell, plan.overrides, study.shared.shown)
+    write_index(run_dir, settings, plan.cell, plan.overrides, study.shared.shown, study.identity)
     config = plain(plan.cell.config)
     agent = Agent.of_environment(settings.name, config) if settings.single else None
     if agent is not None:
@@ -166,6 +175,20 @@ def _check_ends(bench: Bench, space: Sequence[Parameter]) -> None:
         for value in parameter.ends():
             chosen = {**first, parameter.key: parameter.override(value)}
             compose_config(bench.config_name, [*bench.overrides, *chosen.values()])
+
+
+def _check_validation(bench: Bench, space: Sequence[Parameter]) -> None:
+    """Refuse a key of the data that changes the images on which trials are compared."""
+    first = first_combination(space)
+    for parameter in space:
+        for value in parameter.ends() if parameter.key.split(".")[0] == "data" else ():
+            override = parameter.override(value)
+            cells = plan_cells(bench, list({**first, parameter.key: override}.values()))
+            if validation_hash(cells[0].stages.data) != bench.validation:
+                raise ConfigError(
+                    f"space.{parameter.key}={parameter.text}: {override} has other validation"
+                    f" images than {first[parameter.key]}: no comparison; take it out of the space"
+                )
 
 
 def _values_of(space: Sequence[Parameter], own: dict[str, str]) -> dict[str, Any]:

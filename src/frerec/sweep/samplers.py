@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from frerec.errors import ConfigError
+from frerec.sweep.grammar import MOST
 from frerec.sweep.space import Parameter
 from frerec.training_tools import derive_seed
 
@@ -67,14 +68,14 @@ def grid_size(space: Sequence[Parameter]) -> int:
     """How many combinations a grid has.
 
     Raises:
-        ConfigError: If a parameter is an interval.
+        ConfigError: If a parameter is an interval, or a range of more values than are listed.
     """
     size = 1
     for parameter in space:
         if not parameter.values:
             raise ConfigError(
-                f"sampler=grid: space.{parameter.key}={parameter.text} has no end of values; give"
-                " range(start,stop,step) or choice(a,b)"
+                f"sampler=grid: space.{parameter.key}={parameter.text} has no end of values, or"
+                f" more than {MOST}; give range(start,stop,step) or choice(a,b)"
             )
         size *= len(parameter.values)
     return size

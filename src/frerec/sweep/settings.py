@@ -73,6 +73,8 @@ def read_settings(config: DictConfig, space: tuple[Parameter, ...]) -> Settings:
     name = str(config.name)
     if name in ("", ".", "..") or any(sign in name for sign in "/\\"):
         raise ConfigError(f"name={name}: expected a folder's name without slashes")
+    if not str(config.study).strip():
+        raise ConfigError("study=: expected a name; leave it out for that of the run")
     for key in ("trials", "failures"):
         value = config[key]
         if not (key == "trials" and value is None) and (type(value) is not int or value < 1):
@@ -192,7 +194,7 @@ def _trials(given: int | None, sampler: str, space: tuple[Parameter, ...]) -> in
 
 
 def _seeds(given: Any) -> tuple[int, ...]:
-    seeds = OmegaConf.to_container(given)
+    seeds = OmegaConf.to_container(given) if OmegaConf.is_config(given) else given
     whole = isinstance(seeds, list) and all(type(s) is int and s >= 0 for s in seeds)
     if not whole or not seeds or len(set(seeds)) != len(seeds):
         raise ConfigError(f"seeds={seeds}: expected different whole numbers, as [0,1]")

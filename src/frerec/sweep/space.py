@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, RangeSweep
@@ -13,14 +14,14 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
+from frerec.benchmark.plan import SHARED
 from frerec.errors import ConfigError
-from frerec.sweep.grammar import discrete, is_sweep, key_of, parse
+from frerec.sweep.grammar import MOST, Numbers, discrete, is_sweep, key_of, numbers_of, parse
 
 # What a trial shares with all others, or what is no part of it.
 FIXED = (
-    "seed", "seeds", "name", "grid", "experiment", "sweep", "published", "showcase", "debug",
-    "from", "trials", "objective", "direction", "sampler", "sampler_seed", "pruner", "failures",
-    "study", "storage", "trial",
+    "seed", "seeds", *SHARED, "sweep", "space", "trials", "objective", "direction", "sampler",
+    "sampler_seed", "pruner", "failures", "study", "storage", "trial",
 )  # fmt: skip
 MACHINE = ("paths", "logger", "executor", "trainer")
 
@@ -34,7 +35,7 @@ class Parameter:
         text: what it may be, in Hydra's grammar.
         distribution: the same for Optuna.
         texts: of a choice or range, what stands in an override for each value, in order.
-        values: the values themselves; none of an interval.
+        values: the values themselves; none of an interval, nor of a range with more than MOST.
     """
 
     key: str
@@ -66,8 +67,11 @@ class Parameter:
 
     def exact(self, value: Any) -> Any:
         """A value as a range of decimals has it: 0.3, not 0.30000000000000004."""
-        stepped = isinstance(self.distribution, FloatDistribution) and self.distribution.step
-        return round(value, 12) if stepped and isinstance(value, float) else value
+        d = self.distribution
+        if not (isinstance(d, FloatDistribution) and d.step and isinstance(value, float)):
+            return value
+        low, step = Decimal(repr(d.low)), Decimal(repr(d.step))
+        return float(low + round((Decimal(value) - low) / step) * step)
 
     def ends(self) -> list[Any]:
         """Values to try out in advance: all of a choice, the ends of what has an order."""
@@ -144,7 +148,7 @@ def split_overrides(
 
 def _parameter(key: str, text: Any) -> Parameter:
     head = key.split(".")[0]
-    if head in (*FIXED, *MACHINE):
+    if head in FIXED:
         reason = "a trial averages over seeds" if head == "seed" else "it is the same in all trials"
         raise ConfigError(f"space.{key}: no key to search over ({reason})")
     if key.startswith(("+", "~")):
@@ -167,21 +171,27 @@ def _parameter(key: str, text: Any) -> Parameter:
         )
     if isinstance(value, IntervalSweep):
         return Parameter(key, text, _interval(key, text, value, tags))
-    pairs = discrete(parsed)
     if isinstance(value, RangeSweep):
-        pairs = sorted(pairs)
-        ordered = _range([number for number, _ in pairs], abs(float(value.step)))
-    else:
-        ordered = CategoricalDistribution([one for one, _ in pairs])
+        return _range(key, text, numbers_of(parsed))
+    pairs = discrete(parsed)
+    ordered = CategoricalDistribution([one for one, _ in pairs])
     return Parameter(
         key, text, ordered, tuple(one for one, _ in pairs), tuple(shown for _, shown in pairs)
     )
 
 
-def _range(numbers: Sequence[Any], step: float) -> BaseDistribution:
-    if all(type(number) is int for number in numbers):
-        return IntDistribution(numbers[0], numbers[-1], step=int(step))
-    return FloatDistribution(numbers[0], numbers[-1], step=round(step, 12))
+def _range(key: str, text: str, numbers: Numbers) -> Parameter:
+    """A range; all its values are listed only where they are few enough for a grid."""
+    low, high = sorted((numbers[0], numbers[numbers.count - 1]))
+    step = abs(numbers.step)
+    ordered: BaseDistribution
+    if numbers.whole:
+        ordered = IntDistribution(int(low), int(high), step=int(step))
+    else:
+        ordered = FloatDistribution(low, high, step=float(step))
+    listed = range(numbers.count) if numbers.count <= MOST else ()
+    values = tuple(sorted(numbers[index] for index in listed))
+    return Parameter(key, text, ordered, values, tuple(map(repr, values)))
 
 
 def _interval(key: str, text: str, value: IntervalSweep, tags: set[str]) -> BaseDistribution:

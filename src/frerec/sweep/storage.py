@@ -27,12 +27,14 @@ class Shared:
     shown: str
 
 
-def check_storage(address: str | None) -> None:
+def check_storage(address: Any) -> None:
     """Refuse an address of no kind that is known.
 
     Raises:
         ConfigError: Says which kinds there are; repeats nothing of the address but its kind.
     """
+    if not isinstance(address, str | None):
+        raise ConfigError(f"storage=...: expected {EXPECTED}")
     kind = None if address is None else re.split(r"[:/]", address)[0].split("+")[0]
     if kind not in (None, "sqlite", "journal", "postgresql") or address in ("journal:", ""):
         raise ConfigError(f"storage={kind}:...: expected {EXPECTED}")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from frerec.sweep.storage import Shared, open_storage
 log = logging.getLogger(__name__)
 
 RECORD = "frerec"  # the study's attribute that says under which settings it was made
+IDENTITY = "frerec.identity"  # the study's attribute that tells it from others of its name
 
 
 class SharedStudy:
@@ -56,6 +58,9 @@ class SharedStudy:
                 self.study.set_user_attr(RECORD, now)
             else:
                 check_same(before, now, settings.study)
+            if IDENTITY not in self.study.user_attrs:
+                self.study.set_user_attr(IDENTITY, secrets.token_hex(8))
+            self.identity = str(self.study.user_attrs[IDENTITY])
 
     def trials(self) -> list[FrozenTrial]:
         """All trials so far, by number."""

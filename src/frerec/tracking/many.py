@@ -1,5 +1,6 @@
 """Several trackers at once; one that fails stops neither the work nor the others."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
+from frerec.config import instantiate
 from frerec.errors import ConfigError
 from frerec.tracking.base import TrackedRun, Tracker
 
@@ -17,14 +19,17 @@ class ManyTrackers(Tracker):
     """Every run is opened by each of the trackers; each has its own leave for pictures and weights.
 
     Args:
-        trackers: By name.
+        trackers: By name; each a tracker or the configuration of one.
+
+    Raises:
+        ConfigError: Where there is none, or a setting of one is wrong: by its whole key.
     """
 
-    def __init__(self, trackers: Mapping[str, Tracker]) -> None:
+    def __init__(self, trackers: Mapping[str, Any]) -> None:
         super().__init__()
         if not trackers:
             raise ConfigError("logger.trackers is empty: give at least one, or logger=local")
-        self.trackers = dict(trackers)
+        self.trackers = {str(name): _tracker(name, each) for name, each in trackers.items()}
 
     def tagged(self, *tags: str) -> Self:
         """The same trackers with further tags."""
@@ -36,6 +41,17 @@ class ManyTrackers(Tracker):
         with ExitStack() as stack:
             made = self.trackers.values()
             yield ManyRuns([stack.enter_context(each.run(name, **settings)) for each in made])
+
+
+def _tracker(name: str, made: Any) -> Tracker:
+    """A tracker as given, or made here: it names its settings as if it were the only one."""
+    if isinstance(made, Tracker):
+        return made
+    try:
+        tracker: Tracker = instantiate(made)
+    except ConfigError as error:
+        raise ConfigError(re.sub(r"^logger\.", f"logger.trackers.{name}.", str(error))) from error
+    return tracker
 
 
 class ManyRuns(TrackedRun):

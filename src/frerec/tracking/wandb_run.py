@@ -1,5 +1,6 @@
 """One W&B run: how it is opened, and what goes where in it."""
 
+import atexit
 import os
 import re
 import shutil
@@ -37,6 +38,7 @@ def start_run(
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # to W&B's own Sentry, offline too
     import wandb
 
+    _without_home()
     info.directory.mkdir(parents=True, exist_ok=True)
     run = wandb.init(
         project=project,
@@ -56,6 +58,29 @@ def start_run(
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
     return run
+
+
+def _without_home() -> None:
+    """Where the home takes no folders of W&B's, as on a cluster's node: of this process instead.
+
+    W&B would say so in its core's log lines on stderr, and keep nothing else from working.
+    """
+    from wandb.env import CACHE_DIR, CONFIG_DIR, get_cache_dir
+
+    homes = {CACHE_DIR: get_cache_dir(), CONFIG_DIR: Path("~/.config/wandb")}
+    for variable, folder in homes.items():
+        if variable in os.environ:
+            continue
+        try:
+            place = folder.expanduser()
+            place.mkdir(parents=True, exist_ok=True)
+            writable = os.access(place, os.W_OK)
+        except (OSError, RuntimeError):  # the latter where there is no home at all
+            writable = False
+        if not writable:
+            made = mkdtemp(prefix="frerec-wandb-home-")
+            atexit.register(shutil.rmtree, made, ignore_errors=True)
+            os.environ[variable] = made
 
 
 class WandbRun(TrackedRun):

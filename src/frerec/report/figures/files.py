@@ -42,12 +42,16 @@ class FigureFiles:
     shown: str = "svg"
 
 
-def check_formats(formats: Sequence[str], key: str) -> tuple[str, ...]:
+def check_formats(formats: Sequence[str] | None, key: str) -> tuple[str, ...]:
     """The formats of figures that a report was asked for.
 
     Raises:
-        ConfigError: names ``key`` where one is unknown, or none can be shown on the page.
+        ConfigError: names ``key`` where it is no list, one is unknown, or none can be shown on
+            the page.
     """
+    if formats is None or isinstance(formats, str):
+        given = "null" if formats is None else formats
+        raise ConfigError(f"{key}={given}: expected a list of {', '.join(FORMATS)}; [] draws none")
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or (formats and not set(formats) & set(PAGE_FORMATS)):
         raise ConfigError(
