@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from frerec.diagnosis.verdict import TITLES, figure_text
 from frerec.report.figures import FigureFiles
-from frerec.report.page_environment import embed
+from frerec.report.page_environment import page_environment
 from frerec.report.tabular import EMPTY, fixed
 
 COLUMNS = (
@@ -55,14 +53,7 @@ def render(
         facts: what was compared: name and text.
         command: that would do the same again.
     """
-    environment = Environment(
-        loader=PackageLoader("frerec.diagnosis", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["embed"] = embed
+    environment = page_environment("frerec.diagnosis")
     comparisons = numbers["comparisons"]
     notes = [*(AFTER_NOTES if len(comparisons) > 1 else ()), *NOTES]
     return environment.get_template("diagnosis.html.j2").render(

@@ -19,10 +19,10 @@ class PageScript:
     sha256: str
 
 
-def page_environment() -> Environment:
-    """Jinja with the report's templates: everything escaped, nothing undefined."""
+def page_environment(package: str = "frerec.report") -> Environment:
+    """Jinja with a package's ``templates``: everything escaped, nothing undefined."""
     environment = Environment(
-        loader=PackageLoader("frerec.report", "templates"),
+        loader=PackageLoader(package, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
