@@ -7,12 +7,22 @@ PERFORMANCE := experiments/performance
 RAW ?= runs/bench
 SCALE ?= cpu
 
+# Of `make reproduce`: which table, on which sets, and where each lies.
+TABLE ?= main
+DATA ?= data
+SETS ?= $(if $(filter main,$(TABLE)),cardiomegaly brain_tumor retinopathy,cardiomegaly)
+CARDIOMEGALY ?= data.root=$(DATA)/chest_xray
+BRAIN_TUMOR ?= data.root=$(DATA)/brain_tumor
+RETINOPATHY ?= data.root=$(DATA)/fundus
+PAPER := experiment=paper/$(if $(filter cpu,$(SCALE)),cpu/)
+MORE ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format clean
+.PHONY: help setup demo test bench reproduce lint format clean
 
 help: ## Show this help
 	@echo "frerec: make TARGET"
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment and install frerec with its tests and linters
 
@@ -36,6 +46,14 @@ ifeq ($(SCALE),gpu)
 endif
 	$(BIN)/python $(PERFORMANCE)/calibration.py $(RAW)/cpu.json $(PERFORMANCE)/calibration.json \
 		$(if $(filter gpu,$(SCALE)),$(RAW)/gpu.json)
+
+reproduce: $(STAMP) ## Run and report a TABLE (main, ablation, sensitivity, dose) at a SCALE (cpu, gpu) on DATA
+	@$(if $(filter main ablation sensitivity dose,$(TABLE)),,echo "TABLE=$(TABLE): expected main, ablation, sensitivity or dose" >&2; exit 2)
+	@$(if $(filter cpu gpu,$(SCALE)),,echo "SCALE=$(SCALE): expected cpu or gpu" >&2; exit 2)
+	$(if $(filter cardiomegaly,$(SETS)),$(BIN)/frerec benchmark $(PAPER)cardiomegaly table=$(TABLE) $(CARDIOMEGALY) $(MORE))
+	$(if $(filter brain_tumor,$(SETS)),$(BIN)/frerec benchmark $(PAPER)brain_tumor table=$(TABLE) $(BRAIN_TUMOR) $(MORE))
+	$(if $(filter retinopathy,$(SETS)),$(BIN)/frerec benchmark $(PAPER)retinopathy table=$(TABLE) $(RETINOPATHY) $(MORE))
+	$(if $(word 2,$(SETS)),$(BIN)/frerec report $(SETS:%=runs/paper_$(SCALE)_%) output=runs/paper_$(SCALE)_$(TABLE) overwrite=true)
 
 lint: $(STAMP) ## Check format, style and types
 	$(BIN)/ruff format --check src tests experiments

@@ -46,6 +46,11 @@ def compose_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
                 defaults = compose(config_name=name, overrides=choices)
                 check_types(config, defaults, [_key(o) for o in values if o[0] not in "+~"])
             return config
+    except ValueError as error:  # Hydra's own, for a group that is set to null
+        nothing = next((o for o in overrides if _chooses(o, directory) and o.endswith("=null")), "")
+        if not nothing:
+            raise
+        raise ConfigError(f"{nothing}: a group takes one of its options; leave it out") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, name, overrides, directory)) from error
 

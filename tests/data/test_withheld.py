@@ -153,7 +153,7 @@ def test_the_fingerprint_knows_the_labels_of_what_is_withheld(tmp_path: Path) ->
 
 def test_where_nothing_is_withheld_the_error_says_what_to_set(tmp_path: Path) -> None:
     root = patients(tmp_path / "set")
-    with pytest.raises(ConfigError, match=r"generator=oracle needs .* set data\.train_size"):
+    with pytest.raises(ConfigError, match=r"does not get are needed.* set data\.train_size"):
         _ = prepared(root).withheld
     one_patient_a_class = tmp_path / "few"
     patients(one_patient_a_class, per_class=24, images_a_patient=1)

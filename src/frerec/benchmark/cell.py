@@ -12,6 +12,7 @@ import numpy as np
 from omegaconf import DictConfig
 from torch.utils.data import ConcatDataset
 
+from frerec.benchmark.arms import CALIBRATED, calibrates, has_samples, has_withheld
 from frerec.benchmark.cell_record import (
     FORMAT,
     EnvironmentRecord,
@@ -76,10 +77,12 @@ def make_cell(planned: PlannedCell, stages: Stages) -> Cell:
         "augment": stages.data.modality if config.data.augment else None,
         "seed": config.seed,
     }
-    synthetic = arm.synthetic != "none"
+    synthetic = has_samples(arm)
     if synthetic:
         content["samples"] = stages.samples_key
-    if "calibrated" in (arm.real, arm.synthetic, arm.evaluation):
+    if has_withheld(arm):
+        content["withheld"] = stages.ceiling_content
+    if calibrates(arm):
         content["calibrator"] = [stages.calibrator_key, stages.calibrator_use]
     axes = {
         "data": stages.data.name,
@@ -187,15 +190,18 @@ def _predictions(best: Classifier, images: LabelledImages, split: str, cell: Cel
 def _training_summary(cell: Cell, record: TrainingRecord) -> dict[str, Any]:
     """What the training took: its steps and its images."""
     stages, config = cell.stages, cell.config
-    synthetic = config.arm.synthetic != "none"
+    synthetic = has_samples(config.arm)
+    withheld = len(stages.ceiling) if has_withheld(config.arm) else 0
     summary = {
         "steps": record.steps,
         "images_seen": record.images_seen,
         "best_step": record.best_step,
         "best_val_auc": record.best_val_auc,
-        "train_real": len(stages.data.rows("train")),
+        "train_real": len(stages.data.rows("train")) + withheld,
         "train_synthetic": len(stages.samples.stack) if synthetic else 0,
     }
+    if withheld:
+        summary["train_withheld"] = withheld
     if synthetic and config.samples.exclude_memorised:
         summary["excluded_memorised"] = int(stages.memorisation.flagged.sum())
     return summary
@@ -261,9 +267,11 @@ def _training_images(stages: Stages, config: DictConfig) -> ConcatDataset[Any]:
             _real_stack(stages, config.arm.real), data.rows("train"), data.labels("train")
         )
     ]
-    if config.arm.synthetic != "none":
+    if has_withheld(config.arm):
+        parts.append(stages.ceiling)
+    if has_samples(config.arm):
         samples = stages.samples
-        calibrated = config.arm.synthetic == "calibrated"
+        calibrated = config.arm.synthetic == CALIBRATED
         stack = stages.calibrated("synthetic") if calibrated else samples.stack
         rows = np.arange(len(stack))
         parts.append(LabelledImages(stack, rows, samples.manifest.label_indices()))

@@ -7,16 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from frerec.benchmark.arms import check_arm
 from frerec.benchmark.saved_cell import FROM, read_saved_cell
 from frerec.config import check_complete, compose_config, plain
 from frerec.errors import ConfigError
 from frerec.tracking.private import public_command
-
-TREATMENTS = {
-    "real": ("raw", "calibrated"),
-    "synthetic": ("none", "raw", "calibrated"),
-    "evaluation": ("raw", "calibrated"),
-}
 
 # Parts that all cells share, or that no result depends on.
 SHARED = (
@@ -61,6 +56,7 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     for axis, given in plain(base.grid).items():
         check_axis(axis)
         values = single.get(axis, given)
+        values = [None if v == "null" else v for v in values] if axis in single else values
         values = list(values) if isinstance(values, list | tuple) else [values]
         if not values:
             raise ConfigError(f"grid.{axis} is empty: give at least one value")
@@ -70,7 +66,8 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     cells = []
     for combination in itertools.product(*grid.values()):
         values = dict(zip(grid, combination, strict=True))
-        config = compose_config(config_name, [*kept, *(f"{k}={v}" for k, v in values.items())])
+        chosen = [f"{key}={_written(value)}" for key, value in values.items()]
+        config = compose_config(config_name, [*kept, *chosen])
         check_complete(config)
         check_arm(config.arm)
         own = config.arm.get("calibrator")
@@ -96,7 +93,9 @@ def _base(
     # `grid={...}` may bring axes that the configuration does not have yet.
     overrides = [f"++{o}" if o.startswith("grid={") else o for o in overrides]
     # Which axes there are depends on the experiment and on the grid alone.
-    shaping = [o for o in overrides if _key(o) == "experiment" or _key(o).startswith("grid")]
+    shaping = [
+        o for o in overrides if _key(o) in ("experiment", "table") or _key(o).startswith("grid")
+    ]
     axes = list(compose_config(config_name, shaping).grid)
     kept, single = _split(overrides, axes)
     return compose_config(config_name, kept), kept, single
@@ -112,17 +111,6 @@ def check_axis(axis: str) -> None:
         raise ConfigError(f"{axis}: no axis of a comparison, no result depends on it; give one")
 
 
-def check_arm(arm: DictConfig) -> None:
-    """Refuse an arm whose treatments are unknown.
-
-    Raises:
-        ConfigError: Names the key and its values.
-    """
-    for key, allowed in TREATMENTS.items():
-        if arm.get(key) not in allowed:
-            raise ConfigError(f"arm.{key}={arm.get(key)}: expected one of {', '.join(allowed)}")
-
-
 def _split(overrides: Sequence[str], axes: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
     kept, single = [], {}
     for override in overrides:
@@ -132,6 +120,11 @@ def _split(overrides: Sequence[str], axes: Sequence[str]) -> tuple[list[str], di
         else:
             kept.append(override)
     return kept, single
+
+
+def _written(value: Any) -> Any:
+    """A value as Hydra's grammar writes it: None would be a text."""
+    return "null" if value is None else value
 
 
 def _key(override: str) -> str:

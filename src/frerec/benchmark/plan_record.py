@@ -12,6 +12,7 @@ import numpy as np
 from filelock import FileLock
 from omegaconf import DictConfig
 
+from frerec.benchmark.arms import has_samples
 from frerec.benchmark.hashing import content_hash
 from frerec.config import plain
 from frerec.tracking.environment import provenance
@@ -38,7 +39,7 @@ def write_plan(
         split: _by_class(data.labels(split), data.classes) for split in ("train", "val", "test")
     }
     for cell in cells:
-        if cell.config.arm.synthetic != "none" and "samples" in vars(cell.stages):
+        if has_samples(cell.config.arm) and "samples" in vars(cell.stages):
             labels = cell.stages.samples.manifest.label_indices()
             counts["synthetic"] = _by_class(labels, data.classes)
             break

@@ -13,8 +13,10 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
+from frerec.benchmark.arms import calibrates, has_samples, has_withheld
 from frerec.benchmark.cell import (
     EVALUATION,
+    STANDARD_AXES,
     Cell,
     make_cell,
     new_classifier,
@@ -118,7 +120,7 @@ def check_before_training(cells: Sequence[Cell], seen: set[str] | None = None) -
         )
         if first_time("classifier", plain(config.classifier) | {"data": id(stages.data)}):
             new_classifier(config, stages.data, class_weights=None)
-        if "calibrated" in (config.arm.real, config.arm.synthetic, config.arm.evaluation):
+        if calibrates(config.arm):
             if first_time("calibrator", plain(config.calibrator)):
                 instantiate(config.calibrator)
             count = len(stages.data.rows("train"))
@@ -127,7 +129,7 @@ def check_before_training(cells: Sequence[Cell], seen: set[str] | None = None) -
                     f"arm={config.arm.name}: {count} real training images; a calibrator needs at "
                     f"least {SMALLEST_BANK}"
                 )
-        if config.arm.synthetic != "none" and first_time("samples", {"key": stages.samples_key}):
+        if has_samples(config.arm) and first_time("samples", {"key": stages.samples_key}):
             if config.samples.path is None:
                 stages.check_generation()
             stages.check_measures()
@@ -225,6 +227,9 @@ class Kept:
 def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None) -> list[Cell]:
     """Cells with their stages; data prepared once for each data configuration.
 
+    A cell of the ceiling for which no real image is withheld is left out with a warning, unless it
+    is the only one: a comparison at the full training set has no ceiling.
+
     Args:
         planned: The cells.
         progress: Show progress bars.
@@ -233,7 +238,8 @@ def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None
     kept = kept or Kept()
     prepared, shared = kept.data, kept.stages
     used: set[str] = set()
-    cells = []
+    cells: list[Cell] = []
+    left_out: list[str] = []
     for item in planned:
         data_part = OmegaConf.to_container(item.config.data, resolve=True)
         data_key = content_hash({"data": data_part})
@@ -244,6 +250,21 @@ def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None
         if key not in shared:
             shared[key] = Stages(item.config, progress=progress, data=prepared.get(data_key))
             prepared[data_key] = shared[key].data
-        cells.append(make_cell(item, shared[key]))
+        try:
+            cells.append(make_cell(item, shared[key]))
+        except (ConfigError, DataError) as error:
+            if not has_withheld(item.config.arm) or len(planned) == 1:
+                raise
+            left_out.append(f"{item.config.arm.name}{_of(item.values)}: {error}")
+    for reason in left_out:
+        log.warning("left out: %s", reason)
+    if left_out and not cells:
+        raise ConfigError(left_out[0])
     kept.stages = {key: shared[key] for key in used}
     return cells
+
+
+def _of(values: Mapping[str, Any]) -> str:
+    """The values of the further axes, in brackets."""
+    further = [f"{key}={value}" for key, value in values.items() if key not in STANDARD_AXES]
+    return f" ({', '.join(further)})" if further else ""

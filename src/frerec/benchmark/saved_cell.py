@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from frerec.benchmark.arms import has_samples
 from frerec.benchmark.cell_record import CELL_BLOCK, FORMAT
 from frerec.config import compose_config, config_directory, first_line, quote_override
 from frerec.errors import ConfigError
@@ -141,7 +142,7 @@ def _targets(node: Any) -> Iterator[Any]:
 def _name_command(config: DictConfig, file: Path) -> None:
     """Say which program a file of somebody's is about to run."""
     command = config.generator.get("command")
-    if command and config.arm.synthetic != "none" and config.samples.path is None:
+    if command and has_samples(config.arm) and config.samples.path is None:
         line = shlex.join(map(str, command))
         log.warning("from=%s runs a program for its samples: %s", file, line)
 

@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig
 
+from frerec.benchmark.arms import has_samples
 from frerec.benchmark.cell import Cell, read_status
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.shown_calibrators import arm_fidelity, inference_times
@@ -56,7 +57,7 @@ def show(cells: Sequence[Cell], run_dir: Path, settings: DictConfig) -> None:
     same settings found of other arms stays.
     """
     finished = [c for c in cells if read_status(run_dir / "cells" / c.id) == "finished"]
-    synthetic = [c for c in finished if c.config.arm.synthetic != "none"]
+    synthetic = [c for c in finished if has_samples(c.config.arm)]
     if not synthetic:
         return
     networks = find_networks(min(synthetic, key=_rank), finished)
@@ -126,7 +127,7 @@ def write_showcase(
         )
         drawn = _draw(networks, run_dir, settings, parts)
         drawn["pictures"] = pictures | {"complete": parts.complete}
-    synthetic = [c for c in finished if c.config.arm.synthetic != "none"]
+    synthetic = [c for c in finished if has_samples(c.config.arm)]
     quality = quality_of_samples(synthetic, parts)
     fidelity = arm_fidelity(finished, settings.spectra, parts)
     times = inference_times(finished, settings.inference_images, parts)

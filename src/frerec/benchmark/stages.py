@@ -1,5 +1,6 @@
 """The stages before the classifier, each an artifact in the store that cells share."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from frerec.benchmark.fits import (
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.sample_stages import SampleStages
 from frerec.benchmark.stage_tracking import replay, tracked_stage
+from frerec.benchmark.withheld_images import ceiling_counts, ceiling_images
 from frerec.calibration import Calibrator
 from frerec.config import instantiate, plain
-from frerec.data.stack import ImageStack
+from frerec.data.manifest import Manifest
+from frerec.data.stack import ImageStack, LabelledImages
 from frerec.training_tools import write_json
 
 FORMAT = 2  # raise when an artifact's content changes for equal inputs
@@ -24,6 +27,30 @@ FORMAT = 2  # raise when an artifact's content changes for equal inputs
 
 class Stages(SampleStages):
     """Data, samples, calibrator and calibrated images of one cell's configuration."""
+
+    @cached_property
+    def ceiling_counts(self) -> dict[str, int]:
+        """Withheld real images by class that the ceiling takes in the place of the samples.
+
+        Raises:
+            ConfigError, DataError: If none is withheld.
+        """
+        withheld = self.data.withheld  # first: it costs less than to read the user's samples
+        user = self._user_samples
+        asked = self.sample_counts if user is None else _by_class(user, self.data.classes)
+        return ceiling_counts(asked, withheld)
+
+    @property
+    def ceiling_content(self) -> list[Any]:
+        """What of a cell's id stands for :attr:`ceiling`."""
+        counts = list(self.ceiling_counts.values())
+        return [self.data.withheld.fingerprint, counts, self.config.samples.seed]
+
+    @cached_property
+    def ceiling(self) -> LabelledImages:
+        """Real images, as many as there would be samples, or what there is."""
+        seed = self.config.samples.seed
+        return ceiling_images(self.data.withheld, self.ceiling_counts, seed=seed)
 
     @cached_property
     def calibrator_key(self) -> str:
@@ -87,3 +114,8 @@ class Stages(SampleStages):
             calibrate_stack(self.calibrator, stack, folder, progress=self.progress)
 
         return ImageStack.open(self.store.make("calibrated", key, make) / STACK_FILE)
+
+
+def _by_class(manifest: Manifest, classes: Sequence[str]) -> dict[str, int]:
+    labels = manifest.table["label"].tolist()
+    return {name: labels.count(name) for name in classes}

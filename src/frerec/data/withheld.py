@@ -56,7 +56,7 @@ def find_withheld(
     left_out = ~in_use & ((table["split"] == "train") & (table["source"] == "real")).to_numpy()
     if not left_out.any():
         raise ConfigError(
-            "generator=oracle needs training images that the classifier does not get; set"
+            "training images that the classifier does not get are needed, and there are none; set"
             " data.train_size to fewer images a class than there are"
         )
     rows = table["row"].to_numpy()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from frerec.benchmark.arms import calibrates, has_samples
 from frerec.benchmark.cell import Cell
 from frerec.sweep.space import Parameter
 from frerec.sweep.trial import Bench, plan_cells
@@ -50,9 +51,9 @@ def _others(bench: Bench, space: Sequence[Parameter]) -> Iterator[Cell]:
 
 def _contents(cell: Cell) -> Iterator[tuple[str, str]]:
     arm, stages = cell.config.arm, cell.stages
-    if arm.synthetic != "none":
+    if has_samples(arm):
         yield "samples", stages.samples_key
-    if "calibrated" in (arm.real, arm.synthetic, arm.evaluation):
+    if calibrates(arm):
         yield "calibrator", stages.calibrator_key
     weights = cell.config.classifier.checkpoint_path
     if weights is not None:

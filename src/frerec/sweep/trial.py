@@ -13,6 +13,7 @@ import pandas as pd
 from filelock import FileLock
 from optuna.trial import Trial, TrialState
 
+from frerec.benchmark.arms import calibrates
 from frerec.benchmark.cell import Cell, read_status
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import expand
@@ -213,7 +214,7 @@ def _validation_record(directory: Path) -> dict[str, Any]:
 def _calibrator_record(cell: Cell) -> dict[str, float]:
     """How well the trial's calibrator repairs held-out real images, where one was fitted."""
     arm = cell.config.arm
-    if "calibrated" not in (arm.real, arm.synthetic, arm.evaluation):
+    if not calibrates(arm):
         return {}
     file = cell.stages.calibrator_folder / "fit.json"
     if not file.is_file():
