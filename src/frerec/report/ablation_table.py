@@ -4,6 +4,7 @@ import pandas as pd
 
 from frerec.report.blocks import Group, groups
 from frerec.report.fidelity_of_arms import fidelity_of
+from frerec.report.headroom import headroom, headroom_notes
 from frerec.report.main_tables import over_seeds
 from frerec.report.published import ABLATION, ABLATION_DATASET, DATASETS
 from frerec.report.run import Run
@@ -23,16 +24,19 @@ def ablation_table(run: Run) -> Table:
     """SHR alone, RHM without and with FESA, full FreRec; only where a part was run by itself."""
     rows, records = [], []
     elsewhere = False
-    for block in groups(run):
+    blocks = groups(run)
+    found = {}
+    for block in blocks:
         present = [arm for arm in ABLATION if arm in block.arms]
         if present in ([], [_FULL]):
             continue
         comparable = block.published == ABLATION_DATASET
         elsewhere |= not comparable
+        found[block.title] = headroom(block, blocks)
         for arm in present:
             cells, record = _row(run, block, arm, comparable)
             rows.append(Row(block.title, cells))
-            records.append(record)
+            records.append(record | found[block.title].record())
     notes = [
         "PSNR and SSIM: real validation images after the calibration against the images "
         "themselves [ours]; the paper does not say which images its own are of.",
@@ -43,6 +47,7 @@ def ablation_table(run: Run) -> Table:
             f"The paper's ablation is on {DATASETS[ABLATION_DATASET]}: beside other data it stands "
             "for orientation, and no difference is formed."
         )
+    notes += headroom_notes(found)
     return Table(
         key="ablation",
         title="Ablation",

@@ -1,12 +1,15 @@
 """The arms of a run, and which rows stand together."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from frerec.report.cells import TRAIN_SIZE
 from frerec.report.published import SHR_AXES
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import fixed
+
+DOSE = "generator.dose"  # an axis: of the oracle's damage; at 0 its samples are real images
 
 ARMS: Mapping[str, str] = {
     "raw": "real images only",
@@ -25,6 +28,12 @@ ARMS: Mapping[str, str] = {
     "gda_histogram": "real images, and synthetic ones with the nearest real image's histogram",
     "gda_lowpass": "real and synthetic images, all of them without their high band",
     "ceiling": "as many real images more as there are samples: what better samples could bring",
+}
+# Further axes in words, for titles; any other one has the name of its setting.
+AXIS_WORDS: Mapping[str, str] = {
+    TRAIN_SIZE: "train size",
+    DOSE: "dose",
+    "samples.ratio": "samples ratio",
 }
 
 
@@ -83,7 +92,7 @@ def groups(run: Run) -> list[Group]:
             parts = [name] if several_data else []
             parts += [generator] if len(generators) > 1 and generator else []
             published = run.references.get(name)
-            title = ", ".join([*parts, classifier, *(f"{axis} {value}" for axis, value in extra)])
+            title = ", ".join([*parts, classifier, *axis_titles(extra)])
             found.append(Group(title, name, generator, classifier, extra, published, arms))
     return found
 
@@ -108,6 +117,11 @@ def axis_number(value: str) -> float:
         return float(value)
     except ValueError:
         return math.nan
+
+
+def axis_titles(extra: Iterable[tuple[str, str]]) -> list[str]:
+    """The values of further axes in words, such as "train size 100"."""
+    return [f"{AXIS_WORDS.get(axis, axis)} {value}" for axis, value in extra]
 
 
 def describe(arm: str) -> str:

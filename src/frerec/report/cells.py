@@ -14,6 +14,8 @@ from frerec.report.parsing import number, numbers, read_json, section
 AXES = ("data", "generator", "arm", "classifier", "seed")
 TRAINING = ("steps", "images_seen", "best_step", "train_real", "train_synthetic", "seconds")
 EXCLUDED = "excluded_memorised"  # of the training: samples left out, only where that was asked
+WITHHELD = "train_withheld"  # of the training: the ceiling's extra real images, of `train_real` too
+TRAIN_SIZE, ALL = "data.train_size", "all"  # an axis, of training images a class, and its null
 STATES = ("finished", "failed", "running", "pending")
 
 # metrics.json and predictions.parquet tell the same metric; only rounding may part them.
@@ -27,10 +29,10 @@ class Cell:
     `test` and `val` have every name of METRICS where the state is "finished", and are empty
     otherwise; both are computed from the saved `predictions`, by split. `training` has what the
     cell recorded, and `folder` is its own. `generator` is "" where the arm has none; `extra` are
-    further axes of the grid, such as ("calibrator.ratio", "0.5"). A cell that does not depend on
-    such an axis stands there once a value, with the same id. `environment` is what it recorded of
-    code, machine, time and memory, empty where it did not; `doubts` says in words where
-    metrics.json and the predictions disagree.
+    further axes of the grid as text, such as ("calibrator.ratio", "0.5"), see `axis_text`. A cell
+    that does not depend on such an axis stands there once a value, with the same id. `environment`
+    is what it recorded of code, machine, time and memory, empty where it did not; `doubts` says in
+    words where metrics.json and the predictions disagree.
     """
 
     id: str
@@ -99,7 +101,7 @@ def read_cell(run: Path, entry: Any, index: Path) -> Cell:
         arm=str(axes["arm"]),
         classifier=str(axes["classifier"]),
         seed=seed,
-        extra=tuple((str(k), str(v)) for k, v in axes.items() if k not in AXES),
+        extra=tuple((str(k), axis_text(str(k), v)) for k, v in axes.items() if k not in AXES),
         state=state,
         seconds=number(status.get("seconds")),
         error=str(status.get("error") or ""),
@@ -115,6 +117,13 @@ def read_cell(run: Path, entry: Any, index: Path) -> Cell:
             for doubt in _doubts(numbers(section(recorded, split, file)), found, split)
         ),
     )
+
+
+def axis_text(axis: str, value: object) -> str:
+    """The value of a further axis as a reader sees it: "all" or "null" where it is none."""
+    if value in (None, "None", "null"):
+        return ALL if axis == TRAIN_SIZE else "null"
+    return str(value)
 
 
 def _results(folder: Path) -> tuple[dict[str, Any], dict[str, Predictions]]:

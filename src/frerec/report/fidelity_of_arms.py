@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from frerec.report.cells import axis_text
 from frerec.report.parsing import number
 from frerec.report.run import Cell, Run
 
@@ -40,4 +41,6 @@ def _fits(entry: Mapping[str, Any], cell: Cell) -> bool:
 
 def _extra(entry: Mapping[str, Any]) -> dict[str, str]:
     extra = entry.get("extra")
-    return {str(k): str(v) for k, v in extra.items()} if isinstance(extra, dict) else {}
+    return (
+        {str(k): axis_text(str(k), v) for k, v in extra.items()} if isinstance(extra, dict) else {}
+    )

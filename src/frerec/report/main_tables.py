@@ -9,8 +9,11 @@ from frerec.evaluation.delong import delong_interval
 from frerec.evaluation.hierarchical import hierarchical_interval
 from frerec.evaluation.metrics import METRICS
 from frerec.evaluation.statistics import Estimate, mean_interval
-from frerec.report.blocks import Group, describe, groups
+from frerec.report.blocks import Group, axis_titles, describe, groups
+from frerec.report.cells import ALL, TRAIN_SIZE
 from frerec.report.comparisons import claimed_best, compare
+from frerec.report.headroom import ROW as HEADROOM
+from frerec.report.headroom import Headroom, headroom_notes, headrooms
 from frerec.report.published import CLASSIFIERS, PublishedAUC, counterpart, lookup
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import EMPTY, Row, Table, estimate, fixed, signed
@@ -34,6 +37,7 @@ _NOT_BOLD = (
     "Nothing is bold: no arm has the highest mean and all of its paired comparisons, with the "
     "second highest too, claimed in its favour."
 )
+_WHOLE = "The paper's numbers are of its whole training set, whatever the train size is here."
 _NOT_TESTED = "Nothing is bold: no two arms could be tested over seeds and over patients."
 
 
@@ -54,6 +58,7 @@ def overview_table(run: Run) -> Table:
             columns += [f"Paper's {name}", "Ours − paper's"]
             wanted = [other for other in wanted if other != name]
     columns += [f"Paper's {name}" for name in wanted]
+    found = headrooms(blocks)
     rows, records = [], []
     for title, members in _by_title(run, blocks).items():
         best = {name: claimed_best(run, block) for name, block in members.items()}
@@ -68,10 +73,12 @@ def overview_table(run: Run) -> Table:
                 if of_paper and counterpart(classifier) is not None:
                     cells += [fixed(paper.auc if paper else None), signed(_gap(mean, paper))]
                 if block is not None:
-                    records.append(_overview_record(block, arm, mean, paper))
+                    record = _overview_record(block, arm, mean, paper)
+                    records.append(record | found[block.title].record())
             paper = lookup(_published(members), arm, "")
             cells += [fixed(paper.by_classifier[name] if paper else None) for name in wanted]
             rows.append(Row(title, tuple(cells), tuple(strong)))
+        rows += _headroom_row(title, members, classifiers, columns, found)
     return Table(
         key="overview",
         title="AUC by data set, classifier and arm",
@@ -86,8 +93,23 @@ def overview_table(run: Run) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
-        notes=(_bold_note(run, rows),),
+        notes=(*_of_whole(blocks), *headroom_notes(found), _bold_note(run, rows)),
     )
+
+
+def _headroom_row(
+    title: str,
+    members: Mapping[str, Group],
+    classifiers: Sequence[str],
+    columns: Sequence[str],
+    found: Mapping[str, Headroom],
+) -> list[Row]:
+    """The last row of an overview's block, where the headroom of a classifier is known."""
+    known = {name: found[block.title] for name, block in members.items()}
+    if all(each.difference is None for each in known.values()):
+        return []
+    of_classifier = {name: known[name].cell for name in classifiers if name in known}
+    return [Row(title, (HEADROOM, *(of_classifier.get(name, EMPTY) for name in columns[1:])))]
 
 
 def _by_title(run: Run, blocks: Sequence[Group]) -> dict[str, dict[str, Group]]:
@@ -97,7 +119,7 @@ def _by_title(run: Run, blocks: Sequence[Group]) -> dict[str, dict[str, Group]]:
     for block in blocks:
         parts = [block.data or run.dataset]
         parts += [block.generator] if several and block.generator else []
-        title = ", ".join([*parts, *(f"{axis} {value}" for axis, value in block.extra)])
+        title = ", ".join([*parts, *axis_titles(block.extra)])
         found.setdefault(title, {})[block.classifier] = block
     return found
 
@@ -127,6 +149,7 @@ def main_table(run: Run) -> Table:
     columns = ["Arm", "Seeds", "AUC [95\u00a0%\u00a0interval]", "Over seeds and patients"]
     columns += ["Paper's AUC", "Ours − paper's"] if with_paper else []
     columns += list(_METRIC_TITLES.values())
+    found = headrooms(blocks)
     rows, records = [], []
     other_classifier = False
     for block in blocks:
@@ -145,8 +168,12 @@ def main_table(run: Run) -> Table:
             record: dict[str, object] = {**block.axes, "arm": arm}
             record |= {"seeds_finished": len(done), "seeds_planned": len(cells)}
             record |= _metric_record(means, both, patients) | _paper_record(paper, gap)
-            records.append(record)
-    notes = [f"{arm}: {describe(arm)}." for arm in dict.fromkeys(row.cells[0] for row in rows)]
+            records.append(record | found[block.title].record())
+        if (room := found[block.title]).difference is not None:
+            text = [HEADROOM, str(room.difference.n), room.cell]
+            rows.append(Row(block.title, (*text, *[EMPTY] * (len(columns) - len(text)))))
+    arms = dict.fromkeys(arm for block in blocks for arm in block.arms)
+    notes = [*(f"{arm}: {describe(arm)}." for arm in arms), *_of_whole(blocks)]
     if other_classifier:
         notes.append(
             "† The paper has no such classifier: the range over its DenseNet, ResNet50 and "
@@ -162,9 +189,15 @@ def main_table(run: Run) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         frame=pd.DataFrame(records),
-        notes=(*notes, _bold_note(run, rows)),
+        notes=(*notes, *headroom_notes(found, doubtful_only=True), _bold_note(run, rows)),
         warnings=_warnings(run),
     )
+
+
+def _of_whole(blocks: Sequence[Group]) -> list[str]:
+    """What to say where the paper's numbers stand beside those of fewer training images."""
+    fewer = any(b.published and dict(b.extra).get(TRAIN_SIZE, ALL) != ALL for b in blocks)
+    return [_WHOLE] if fewer else []
 
 
 def _bold_note(run: Run, rows: Sequence[Row]) -> str:

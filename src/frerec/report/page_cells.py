@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from frerec.errors import DataError
+from frerec.report.blocks import axis_titles
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import EMPTY, Row, Table, fixed, thousands
 
@@ -137,7 +138,7 @@ def cell_records(run: Run, folder: Path) -> Records:
             text, log, size, left_out = "", "", 0, left_out + 1
         used += size
         axes = [cell.data, cell.generator, cell.arm, cell.classifier, f"seed {cell.seed}"]
-        axes += [f"{key} {value}" for key, value in cell.extra]
+        axes += axis_titles(cell.extra)
         title = ", ".join(filter(None, axes))
         records.append(CellRecord(cell, title, f"cell-{i}", links_of(cell, folder), text, log))
     shown = yaml.safe_dump(_nested(common), sort_keys=False, allow_unicode=True) if common else ""

@@ -63,7 +63,10 @@ def arrange(
                         page_table(t, facets, heading=i > 0 or t.title != heading)
                         for i, t in enumerate(here)
                     ),
-                    tuple(PageFigure(f, facets.of_figure(f), wide=f.shown == "png") for f in drawn),
+                    tuple(
+                        PageFigure(f, facets.of_figure(f), wide=f.wide or f.shown == "png")
+                        for f in drawn
+                    ),
                 )
             )
     return found

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from frerec.evaluation.metrics import METRICS
+from frerec.report.cells import EXCLUDED, TRAINING, WITHHELD
 from frerec.report.parsing import number
-from frerec.report.run import EXCLUDED, TRAINING, Run
+from frerec.report.run import Run
 from frerec.report.tabular import EMPTY, Row, Table
 from frerec.report.training_table import RECORDED, commit_of
 
@@ -64,7 +65,9 @@ def results_frame(run: Run) -> pd.DataFrame:
         }
         record |= {f"test_{m}": cell.test.get(m) for m in METRICS}
         record |= {f"val_{m}": cell.val.get(m) for m in METRICS}
-        record |= {f"training_{key}": cell.training.get(key) for key in (*TRAINING, EXCLUDED)}
+        record |= {
+            f"training_{key}": cell.training.get(key) for key in (*TRAINING, EXCLUDED, WITHHELD)
+        }
         record |= {key: number(cell.environment.get(key)) for key in RECORDED}
         record["commit"] = commit_of(cell)
         record["error"] = _first_line(cell.error) if cell.error else ""

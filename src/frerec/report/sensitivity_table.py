@@ -8,8 +8,9 @@ import pandas as pd
 import yaml
 
 from frerec.errors import DataError
-from frerec.report.blocks import Group, axis_number, groups
+from frerec.report.blocks import Group, axis_number, axis_titles, groups
 from frerec.report.fidelity_of_arms import fidelity_of
+from frerec.report.headroom import headroom, headroom_notes
 from frerec.report.main_tables import over_seeds
 from frerec.report.parsing import number
 from frerec.report.published import NEIGHBOURS, RATIO, SHR_AXES
@@ -25,6 +26,8 @@ _AXES = tuple(axis for axes in SETTINGS.values() for axis in axes)
 def sensitivity_table(run: Run) -> Table:
     """AUC, PSNR and SSIM for each r and K; empty where no axis varies one of them."""
     entries = _entries(run)
+    blocks = groups(run)
+    found = {block.title: headroom(block, blocks) for _, _, block, _ in entries}
     rows = [Row(f"{title}, {arm}", _cells(run, done)) for title, arm, _, done in entries]
     return Table(
         key="sensitivity",
@@ -36,11 +39,17 @@ def sensitivity_table(run: Run) -> Table:
         group_title="Arm",
         columns=("r", "K", "Seeds", "AUC [95\u00a0%\u00a0interval]", "PSNR, dB", "SSIM", "Setting"),
         rows=tuple(rows),
-        frame=pd.DataFrame([_record(run, block, arm, done) for _, arm, block, done in entries]),
+        frame=pd.DataFrame(
+            [
+                _record(run, block, arm, done) | found[block.title].record()
+                for _, arm, block, done in entries
+            ]
+        ),
         notes=(
             "K is at most a fifth of the real images that are searched: where fewer are used than "
             "were asked for, it says so, and a larger K changes nothing.",
             "Test AUC is shown, not chosen by: a setting is to be chosen on validation images.",
+            *headroom_notes(found),
         ),
         wordy=(6,),
         section="sensitivity",
@@ -79,7 +88,7 @@ def _varied(block: Group) -> bool:
 
 def _title(block: Group) -> str:
     """The block without the axes that the rows stand for."""
-    others = [f"{axis} {value}" for axis, value in block.extra if axis not in _AXES]
+    others = axis_titles((axis, value) for axis, value in block.extra if axis not in _AXES)
     return ", ".join(filter(None, (block.data, block.generator, block.classifier, *others)))
 
 

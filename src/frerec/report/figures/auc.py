@@ -1,6 +1,6 @@
 """The AUC of every arm: seeds, mean, interval, and the paper's value beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from frerec.evaluation.statistics import mean_interval
 from frerec.report.comparisons import Group, groups, summary
-from frerec.report.figures.panels import arm_looks
+from frerec.report.figures.panels import ACROSS, arm_looks
 from frerec.report.published import CLASSIFIERS, lookup
 from frerec.report.run import Run
 from frerec.report.style import Theme
@@ -21,15 +21,25 @@ def auc_figure(run: Run, theme: Theme) -> Figure:
     """AUC per arm: seeds, mean, interval, and the paper's value where the classifier matches."""
     blocks = [block for block in groups(run) if any(map(block.finished, block.arms))]
     colours = {arm: each.colour for arm, each in arm_looks(run, theme).items()}
-    rows = [len(block.arms) for block in blocks]
-    figure = Figure(figsize=(6.4, 1.0 + 0.45 * sum(rows) + 0.35 * len(rows)), layout="constrained")
-    panels = figure.subplots(
-        len(blocks), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows}
-    )[:, 0]
+    lines = _lines(blocks)
+    across = max(map(len, lines))
+    rows = [max(len(block.arms) for block in line) for line in lines]
+    size = (6.4 if across == 1 else 4.2 * across, 1.0 + 0.45 * sum(rows) + 0.35 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(
+        len(lines), across, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows}
+    )
     papers: list[str] = []
-    for panel, block in zip(panels, blocks, strict=True):
-        papers += _auc_panel(panel, block, colours, theme)
-    panels[-1].set_xlabel("test AUC")
+    for panels, line, most in zip(grid, lines, rows, strict=True):
+        for panel, block in zip(panels, line, strict=False):
+            papers += _auc_panel(panel, block, colours, theme)
+            panel.set_ylim(most - 0.5, -0.5)
+        for panel in panels[len(line) :]:
+            panel.set_visible(False)
+    for column, panels in enumerate(grid.T):
+        last = max(i for i, line in enumerate(lines) if len(line) > column)
+        panels[last].tick_params(labelbottom=True)
+        panels[last].set_xlabel("test AUC")
     handles = [
         Line2D([], [], color=theme.text, marker="o", ls="", ms=4.5, alpha=0.55, label="a seed"),
         Line2D([], [], color=theme.text, marker="D", ms=6, lw=2, label="mean, 95 % interval"),
@@ -41,6 +51,21 @@ def auc_figure(run: Run, theme: Theme) -> Figure:
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper left", ncols=3, fontsize=9.5)
     return figure
+
+
+def _lines(blocks: Sequence[Group]) -> list[list[Group]]:
+    """The panels line by line: one each, but blocks that differ in further axes beside each other.
+
+    So stand train sizes of a data set, where a column of them all would be too high to be seen.
+    """
+    families: dict[tuple[str, str, str], list[Group]] = {}
+    for block in blocks:
+        families.setdefault((block.data, block.generator, block.classifier), []).append(block)
+    return [
+        members[i : i + ACROSS]
+        for members in families.values()
+        for i in range(0, len(members), ACROSS)
+    ]
 
 
 def _auc_panel(panel: Axes, block: Group, colours: Mapping[str, str], theme: Theme) -> list[str]:
@@ -66,7 +91,6 @@ def _auc_panel(panel: Axes, block: Group, colours: Mapping[str, str], theme: The
             panel.plot(paper.auc, y - 0.12, _PAPER_MARKERS[paper.classifier], ms=8, mfc="none",
                        mec=theme.text, mew=1.3)  # fmt: skip
     panel.set_yticks(range(len(block.arms)), list(block.arms))
-    panel.set_ylim(len(block.arms) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", visible=False)
     panel.set_title(block.title)

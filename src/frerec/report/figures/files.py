@@ -11,6 +11,7 @@ from frerec.errors import ConfigError
 from frerec.report.style import LIGHT, THEMES, Theme, drawing
 
 _DPI = 200
+_WIDE = 9.0  # inches: at the width of a text, letters of a wider figure would be too small
 FORMATS = ("png", "svg", "pdf")
 PAGE_FORMATS = ("svg", "png")  # what a browser shows
 # The time of writing, which these formats would hold.
@@ -30,6 +31,7 @@ class FigureFiles:
         dark: the same for the dark theme.
         section: key of the page's section that it stands in; see `frerec.report.sections`.
         shown: the suffix that the page embeds: svg for lines, png for images.
+        wide: whether it has so many panels across that it needs the page's whole width.
     """
 
     name: str
@@ -40,6 +42,7 @@ class FigureFiles:
     dark: Mapping[str, Path]
     section: str = "results"
     shown: str = "svg"
+    wide: bool = False
 
 
 def check_formats(formats: Sequence[str] | None, key: str) -> tuple[str, ...]:
@@ -89,14 +92,16 @@ def save_figure(
     if shown not in formats:
         shown = next(suffix for suffix in PAGE_FORMATS if suffix in formats)
     files: dict[str, dict[str, Path]] = {}
+    wide = False
     for theme in THEMES:
         stem = name if theme is LIGHT else f"{name}_{theme.name}"
         files[theme.name] = {suffix: folder / f"{stem}.{suffix}" for suffix in formats}
         with drawing(theme):
             figure = draw(theme)
             figure.draw_without_rendering()
+            wide = bool(figure.get_size_inches()[0] > _WIDE)
             figure.set_layout_engine("none")  # laid out once, not once a file
             for suffix, file in files[theme.name].items():
                 figure.savefig(file, dpi=_DPI, metadata=dict(_METADATA.get(suffix, {})))
     light, dark = files["light"], files["dark"]
-    return FigureFiles(name, title, alt, caption.strip(), light, dark, section, shown)
+    return FigureFiles(name, title, alt, caption.strip(), light, dark, section, shown, wide)

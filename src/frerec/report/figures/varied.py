@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frerec.report import published
-from frerec.report.comparisons import arm_order
+from frerec.report.blocks import arm_order, axis_titles
 from frerec.report.run import Cell, Run
 from frerec.report.sensitivity_table import SETTINGS, settings_of
 
@@ -142,7 +142,7 @@ def _families(run: Run) -> dict[tuple[str, str], list[tuple[Cell, Setting]]]:
                 + ([generator] if len(generators) > 1 else [])
                 + [cell.classifier]
             )
-            rest = ", ".join(f"{key} {value}" for key, value in cell.extra if key not in _AXES)
+            rest = ", ".join(axis_titles((k, v) for k, v in cell.extra if k not in _AXES))
             found.setdefault((title, rest), []).append((cell, settings))
     return found
 

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from frerec.report import published
+from frerec.report.blocks import AXIS_WORDS, DOSE
+from frerec.report.cells import TRAIN_SIZE
 from frerec.report.figures import (
+    along,
     auc,
+    axis_curves,
     differences,
     embedding,
     mean_spectra,
@@ -63,6 +68,7 @@ def write_figures(run: Run, folder: Path, formats: Sequence[str] = FORMATS) -> l
 def _figures(run: Run) -> Iterator[_Figure]:
     if run.finished:
         yield from _of_results(run)
+        yield from _of_axes(run)
         yield from _of_sensitivity(run)
         yield from _of_classifiers(run)
     shown = [(source, source.showcase) for source in run.sources if source.showcase is not None]
@@ -83,6 +89,19 @@ def _of_results(run: Run) -> Iterator[_Figure]:
         "Test AUC: one dot a seed; diamond and bar are the mean and its 95 % Student-t interval "
         f"over the seeds. {papers if auc.has_published(run) else ''}",
     )
+
+
+def _of_axes(run: Run) -> Iterator[_Figure]:
+    titles = {DOSE: "Dose and response", TRAIN_SIZE: "Learning curves"}
+    for axis, panels in along.axes_along(run).items():
+        yield _Figure(
+            along.stem(axis),
+            "results",
+            titles.get(axis, f"AUC by {AXIS_WORDS.get(axis, axis)}"),
+            partial(axis_curves.axis_figure, panels, run),
+            axis_curves.axis_alt(panels),
+            axis_curves.axis_caption(panels),
+        )
 
 
 def _of_sensitivity(run: Run) -> Iterator[_Figure]:
