@@ -1,0 +1,134 @@
+"""The experiments that reproduce the paper's tables, at both scales, and `make reproduce`."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from frerec.benchmark.plan import expand
+from frerec.config import compose_config, instantiate, plain
+from frerec.data.datamodules import ImageDataModule
+from frerec.report.blocks import ARMS
+from frerec.report.published import ABLATION, DATASETS, counterpart
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+CONTROLS = {
+    "raw_frerec", "frerec_synthetic_only", "shr", "rhm", "rhm_no_fesa", "gda_radial",
+    "gda_lowpass", "ceiling",
+}  # fmt: skip
+needs_make = pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="outside the checkout")
+
+
+def composed(name: str, *more: str) -> DictConfig:
+    return compose_config("benchmark", [f"experiment=paper/{name}", "data.root=DIR", *more])
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_both_scales_ask_the_same_of_the_same_data(name: str) -> None:
+    gpu, cpu = composed(name), composed(f"cpu/{name}")
+    assert gpu.published == cpu.published == name
+    assert gpu.grid.arm == cpu.grid.arm
+    sizes = [{k: v for k, v in plain(config.data).items() if k != "image_size"} for config in
+             (gpu, cpu)]  # fmt: skip
+    assert sizes[0] == sizes[1]
+    assert gpu.name != cpu.name  # one run directory each
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_the_gpu_scale_is_the_papers(name: str) -> None:
+    config = composed(name)
+    assert {counterpart(c) for c in config.grid.classifier} == {"DenseNet", "ResNet50", "ViT-B/16"}
+    assert list(config.grid.generator) == ["fastgan_base", "ddpm_base"]
+    assert (config.calibrator.rhm.network, config.data.image_size) == ("base", 128)
+    assert len(config.grid.seed) == 5
+    assert {None, 100, 500} == set(config.grid["data.train_size"])
+
+
+def test_the_ablation_has_every_arm_and_stays_in_the_run_of_the_main_table() -> None:
+    main = composed("cpu/cardiomegaly")
+    ablation = composed("cpu/cardiomegaly", "table=ablation")
+    arms = set(ablation.grid.arm)
+    assert CONTROLS | {"raw", "gda", "frerec"} | set(ABLATION) <= arms <= set(ARMS)
+    parts = ("name", "data", "samples", "generator", "calibrator", "classifier")
+    assert [main[part] for part in parts] == [ablation[part] for part in parts]
+
+
+def test_the_dose_response_has_the_oracle_and_a_run_of_its_own() -> None:
+    main, dose = (composed("cpu/cardiomegaly", f"table={table}") for table in ("main", "dose"))
+    assert dose.generator.name == "oracle"
+    assert (min(dose.grid["generator.dose"]), max(dose.grid["generator.dose"])) == (0, 1)
+    assert dose.name != main.name
+    assert len(dose.grid.seed) >= 3
+    for scale in ("", "cpu/"):
+        assert list(composed(f"{scale}retinopathy", "table=dose").grid.generator) == ["oracle"]
+
+
+def test_the_sensitivity_varies_r_and_k_around_the_papers() -> None:
+    grid = composed("cpu/cardiomegaly", "table=sensitivity").grid
+    assert 0.5 in grid["calibrator.shr.ratio"]
+    assert 200 in grid["calibrator.shr.neighbours"]
+    assert len(grid["calibrator.shr.ratio"]) * len(grid["calibrator.shr.neighbours"]) > 4
+
+
+def test_null_of_an_axis_is_the_full_training_set() -> None:
+    overrides = ["experiment=paper/cpu/retinopathy", "data.root=DIR", "arm=raw", "seed=0"]
+    sizes = [cell.config.data.train_size for cell in expand("benchmark", overrides)[1]]
+    given = expand("benchmark", [*overrides, "data.train_size=null"])[1]
+    assert sizes == [100, None]
+    assert [cell.config.data.train_size for cell in given] == [None]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("cardiomegaly", "chest_xray"), ("brain_tumor", "brain_tumor"), ("retinopathy", "fundus")],
+)
+def test_an_experiment_reads_its_real_set(name: str, folder: str, tmp_path: Path) -> None:
+    """No patient is in two splits (checked by the load), and the small sets leave a ceiling."""
+    if not (DATA / folder / "labels.csv").is_file():
+        pytest.skip("the real sets are not here")
+    more = [f"data.root={DATA / folder}", "data.image_size=16", f"paths.store={tmp_path}"]
+    config = composed(f"cpu/{name}", *more, "data.train_size=100")
+    data: ImageDataModule = instantiate(OmegaConf.create(plain(config.data)))
+    data.prepare_data()
+    data.setup()
+    counts = data.manifest.counts()
+    assert counts["train"].tolist() == [100, 100]
+    assert all(counts["test"] > 150)
+    assert np.bincount(data.withheld.labels).min() >= 100
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "-n", "-o", ".venv/.installed", "reproduce", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@needs_make
+def test_make_reproduce_runs_each_set_and_reports_them_together() -> None:
+    lines = make("TABLE=main", "SCALE=gpu", "DATA=D").stdout.splitlines()
+    ran = [line for line in lines if "frerec benchmark" in line]
+    for line, name in zip(ran, DATASETS, strict=True):
+        assert f"experiment=paper/{name} table=main data.root=D/" in line
+    (report,) = [line for line in lines if "frerec report" in line]
+    for name in DATASETS:
+        assert f"runs/{composed(name).name}" in report
+
+
+@needs_make
+def test_make_reproduce_takes_the_ablation_on_the_papers_set_alone() -> None:
+    lines = make("TABLE=ablation", "SCALE=cpu", "DATA=D").stdout
+    assert "experiment=paper/cpu/cardiomegaly table=ablation data.root=D/chest_xray" in lines
+    assert lines.count("frerec benchmark") == 1
+
+
+@needs_make
+@pytest.mark.parametrize("wrong", ["TABLE=figure", "SCALE=tpu"])
+def test_make_reproduce_names_what_it_expected(wrong: str) -> None:
+    found = subprocess.run(
+        ["make", "-o", ".venv/.installed", "reproduce", "DATA=D", wrong],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert f"{wrong}: expected" in found.stderr
