@@ -198,3 +198,10 @@ def test_blocks_stand_in_the_order_of_the_plan_whatever_null_is_called(tmp_path)
     cells = [("raw", value, 0.0, {}) for value in (None, 2)]
     run = read_run(grid_run(tmp_path / "d", "samples.ratio", cells, seeds=(0,)))
     assert [block.extra[0][1] for block in groups(run)] == ["null", "2"]
+
+
+def test_only_the_whole_training_set_is_compared_with_the_papers_numbers(sizes):
+    for table in (overview_table(sizes), main_table(sizes)):
+        gaps = table.frame.query("arm == 'raw'").set_index("data.train_size").difference_to_paper
+        assert gaps.notna().to_dict() == {"100": False, "500": False, "all": True}
+        assert any("of a smaller one no difference is formed" in note for note in table.notes)

@@ -23,15 +23,16 @@ _FULL = "frerec"
 def ablation_table(run: Run) -> Table:
     """SHR alone, RHM without and with FESA, full FreRec; only where a part was run by itself."""
     rows, records = [], []
-    elsewhere = False
+    elsewhere = fewer = False
     blocks = groups(run)
     found = {}
     for block in blocks:
         present = [arm for arm in ABLATION if arm in block.arms]
         if present in ([], [_FULL]):
             continue
-        comparable = block.published == ABLATION_DATASET
-        elsewhere |= not comparable
+        comparable = block.published == ABLATION_DATASET and block.whole
+        elsewhere |= block.published != ABLATION_DATASET
+        fewer |= not block.whole
         found[block.title] = headroom(block, blocks)
         for arm in present:
             cells, record = _row(run, block, arm, comparable)
@@ -46,6 +47,11 @@ def ablation_table(run: Run) -> Table:
         notes.append(
             f"The paper's ablation is on {DATASETS[ABLATION_DATASET]}: beside other data it stands "
             "for orientation, and no difference is formed."
+        )
+    if fewer:
+        notes.append(
+            "The paper's ablation is of its whole training set, as far as it says: beside fewer "
+            "images no difference is formed."
         )
     notes += headroom_notes(found)
     return Table(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from frerec.report.cells import TRAIN_SIZE
+from frerec.report.cells import ALL, TRAIN_SIZE
 from frerec.report.published import SHR_AXES
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import fixed
@@ -58,6 +58,11 @@ class Group:
         """What the group's cells have in common, for the CSV files."""
         own = {"data": self.data, "generator": self.generator, "classifier": self.classifier}
         return own | dict(self.extra)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it trains on the whole set, as the paper does: only then its numbers compare."""
+        return dict(self.extra).get(TRAIN_SIZE, ALL) == ALL
 
     def finished(self, arm: str) -> tuple[Cell, ...]:
         """The cells of an arm that have results."""

@@ -10,7 +10,6 @@ from frerec.evaluation.hierarchical import hierarchical_interval
 from frerec.evaluation.metrics import METRICS
 from frerec.evaluation.statistics import Estimate, mean_interval
 from frerec.report.blocks import Group, axis_titles, describe, groups
-from frerec.report.cells import ALL, TRAIN_SIZE
 from frerec.report.comparisons import claimed_best, compare
 from frerec.report.headroom import ROW as HEADROOM
 from frerec.report.headroom import Headroom, headroom_notes, headrooms
@@ -37,7 +36,9 @@ _NOT_BOLD = (
     "Nothing is bold: no arm has the highest mean and all of its paired comparisons, with the "
     "second highest too, claimed in its favour."
 )
-_WHOLE = "The paper's numbers are of its whole training set, whatever the train size is here."
+_WHOLE = (
+    "The paper's numbers are of its whole training set; of a smaller one no difference is formed."
+)
 _NOT_TESTED = "Nothing is bold: no two arms could be tested over seeds and over patients."
 
 
@@ -71,7 +72,8 @@ def overview_table(run: Run) -> Table:
                 cells.append(estimate(mean))
                 paper = lookup(_published(members), arm, classifier)
                 if of_paper and counterpart(classifier) is not None:
-                    cells += [fixed(paper.auc if paper else None), signed(_gap(mean, paper))]
+                    gap = _gap(mean, paper, block)
+                    cells += [fixed(paper.auc if paper else None), signed(gap)]
                 if block is not None:
                     record = _overview_record(block, arm, mean, paper)
                     records.append(record | found[block.title].record())
@@ -138,7 +140,7 @@ def _overview_record(
         "auc": mean.mean if mean else None,
         "low": mean.low if mean else None,
         "high": mean.high if mean else None,
-        **_paper_record(paper, _gap(mean, paper)),
+        **_paper_record(paper, _gap(mean, paper, block)),
     }
 
 
@@ -160,7 +162,7 @@ def main_table(run: Run) -> Table:
             both, patients = _both(done), _over_patients(done)
             paper = lookup(block.published, arm, block.classifier)
             other_classifier |= paper is not None and paper.auc is None
-            gap = _gap(means["auc"], paper)
+            gap = _gap(means["auc"], paper, block)
             text = [arm, f"{len(done)} of {len(cells)}", estimate(means["auc"]), _both_text(both)]
             text += [_paper_text(paper), signed(gap)] if with_paper else []
             text += [fixed(e.mean if (e := means[m]) else None) for m in _METRIC_TITLES]
@@ -196,7 +198,7 @@ def main_table(run: Run) -> Table:
 
 def _of_whole(blocks: Sequence[Group]) -> list[str]:
     """What to say where the paper's numbers stand beside those of fewer training images."""
-    fewer = any(b.published and dict(b.extra).get(TRAIN_SIZE, ALL) != ALL for b in blocks)
+    fewer = any(block.published and not block.whole for block in blocks)
     return [_WHOLE] if fewer else []
 
 
@@ -223,8 +225,8 @@ def _both_text(both: Interval | None) -> str:
     return f"[{fixed(both.low)}, {fixed(both.high)}]"
 
 
-def _gap(ours: Estimate | None, paper: PublishedAUC | None) -> float | None:
-    if ours is None or paper is None or paper.auc is None:
+def _gap(ours: Estimate | None, paper: PublishedAUC | None, block: Group | None) -> float | None:
+    if ours is None or paper is None or paper.auc is None or block is None or not block.whole:
         return None
     return ours.mean - paper.auc
 
