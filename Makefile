@@ -11,9 +11,12 @@ SCALE ?= cpu
 TABLE ?= main
 DATA ?= data
 SETS ?= $(if $(filter main,$(TABLE)),cardiomegaly brain_tumor retinopathy,cardiomegaly)
-CARDIOMEGALY ?= data.root=$(DATA)/chest_xray
-BRAIN_TUMOR ?= data.root=$(DATA)/brain_tumor
-RETINOPATHY ?= data.root=$(DATA)/fundus
+KNOWN_SETS := cardiomegaly brain_tumor retinopathy
+root_of_cardiomegaly ?= data.root=$(DATA)/chest_xray
+root_of_brain_tumor ?= data.root=$(DATA)/brain_tumor
+root_of_retinopathy ?= data.root=$(DATA)/fundus
+# The ablation widens the run of the main table; the others have settings of their own.
+run_name = name=paper_$(SCALE)_$(1)$(if $(filter dose sensitivity,$(TABLE)),_$(TABLE))
 PAPER := experiment=paper/$(if $(filter cpu,$(SCALE)),cpu/)
 MORE ?=
 
@@ -50,10 +53,13 @@ endif
 reproduce: $(STAMP) ## Run and report a TABLE (main, ablation, sensitivity, dose) at a SCALE (cpu, gpu) on DATA
 	@$(if $(filter main ablation sensitivity dose,$(TABLE)),,echo "TABLE=$(TABLE): expected main, ablation, sensitivity or dose" >&2; exit 2)
 	@$(if $(filter cpu gpu,$(SCALE)),,echo "SCALE=$(SCALE): expected cpu or gpu" >&2; exit 2)
-	$(if $(filter cardiomegaly,$(SETS)),$(BIN)/frerec benchmark $(PAPER)cardiomegaly table=$(TABLE) $(CARDIOMEGALY) $(MORE))
-	$(if $(filter brain_tumor,$(SETS)),$(BIN)/frerec benchmark $(PAPER)brain_tumor table=$(TABLE) $(BRAIN_TUMOR) $(MORE))
-	$(if $(filter retinopathy,$(SETS)),$(BIN)/frerec benchmark $(PAPER)retinopathy table=$(TABLE) $(RETINOPATHY) $(MORE))
-	$(if $(word 2,$(SETS)),$(BIN)/frerec report $(SETS:%=runs/paper_$(SCALE)_%) output=runs/paper_$(SCALE)_$(TABLE) overwrite=true)
+	@$(if $(filter-out $(KNOWN_SETS),$(SETS)),echo "SETS=$(SETS): expected some of $(KNOWN_SETS)" >&2; exit 2)
+	@set -f; status=0; \
+	for run in $(foreach set,$(SETS),'$(PAPER)$(set) table=$(TABLE) $(call run_name,$(set)) $(root_of_$(set)) $(MORE)'); do \
+	  echo "frerec benchmark $$run"; $(BIN)/frerec benchmark $$run || status=$$?; \
+	done; \
+	$(if $(word 2,$(SETS)),$(BIN)/frerec report $(foreach set,$(SETS),runs/$(patsubst name=%,%,$(call run_name,$(set)))) output=runs/paper_$(SCALE)_$(TABLE) || status=$$?;) \
+	exit $$status
 
 lint: $(STAMP) ## Check format, style and types
 	$(BIN)/ruff format --check src tests experiments

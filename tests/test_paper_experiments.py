@@ -100,35 +100,65 @@ def test_an_experiment_reads_its_real_set(name: str, folder: str, tmp_path: Path
     assert np.bincount(data.withheld.labels).min() >= 100
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "-n", "-o", ".venv/.installed", "reproduce", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def make(folder: Path, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `make reproduce` with a program that writes its arguments in the place of frerec."""
+    (folder / "frerec").write_text(f'#!/bin/sh\necho "$@" >> "{folder}/called"\nexit {exit_code}\n')
+    (folder / "frerec").chmod(0o755)
+    command = ["make", "-o", ".venv/.installed", "reproduce", f"BIN={folder}", "DATA=D"]
+    return subprocess.run(
+        [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def called(folder: Path) -> list[list[str]]:
+    return [line.split() for line in (folder / "called").read_text().splitlines()]
 
 
 @needs_make
-def test_make_reproduce_runs_each_set_and_reports_them_together() -> None:
-    lines = make("TABLE=main", "SCALE=gpu", "DATA=D").stdout.splitlines()
-    ran = [line for line in lines if "frerec benchmark" in line]
-    for line, name in zip(ran, DATASETS, strict=True):
-        assert f"experiment=paper/{name} table=main data.root=D/" in line
-    (report,) = [line for line in lines if "frerec report" in line]
-    for name in DATASETS:
-        assert f"runs/{composed(name).name}" in report
+def test_make_reproduce_runs_each_set_and_reports_them_together(tmp_path: Path) -> None:
+    assert make(tmp_path, "TABLE=main", "SCALE=gpu").returncode == 0
+    *ran, report = called(tmp_path)
+    for name, (verb, *overrides) in zip(DATASETS, ran, strict=True):
+        assert verb == "benchmark"
+        assert f"experiment=paper/{name}" in overrides
+        given = compose_config("benchmark", overrides)
+        assert (given.name, given.data.name) == (composed(name).name, name)
+        assert str(given.data.root).startswith("D/")
+    verb, *folders, output = report
+    assert verb == "report"
+    assert folders == [f"runs/{composed(name).name}" for name in DATASETS]
+    assert output == "output=runs/paper_gpu_main"
+    compose_config("report", [f"run={folders[0]}", output])  # it has such a key
 
 
 @needs_make
-def test_make_reproduce_takes_the_ablation_on_the_papers_set_alone() -> None:
-    lines = make("TABLE=ablation", "SCALE=cpu", "DATA=D").stdout
-    assert "experiment=paper/cpu/cardiomegaly table=ablation data.root=D/chest_xray" in lines
-    assert lines.count("frerec benchmark") == 1
+@pytest.mark.parametrize("table", ["ablation", "sensitivity", "dose"])
+def test_other_tables_are_of_the_papers_set_and_do_not_overwrite_the_main_run(
+    table: str, tmp_path: Path
+) -> None:
+    assert make(tmp_path, f"TABLE={table}", "SCALE=cpu").returncode == 0
+    ((verb, *overrides),) = called(tmp_path)
+    given = compose_config("benchmark", overrides)
+    main = composed("cpu/cardiomegaly", "data.root=D/chest_xray")
+    assert verb == "benchmark"
+    settings = [[c[part] for part in ("data", "samples", "generator", "calibrator")]
+                for c in (given, main)]  # fmt: skip
+    if settings[0] != settings[1] or table == "sensitivity":
+        assert given.name != main.name
+    else:
+        assert given.name == main.name  # it shares the cells of the main table
 
 
 @needs_make
-@pytest.mark.parametrize("wrong", ["TABLE=figure", "SCALE=tpu"])
-def test_make_reproduce_names_what_it_expected(wrong: str) -> None:
-    found = subprocess.run(
-        ["make", "-o", ".venv/.installed", "reproduce", "DATA=D", wrong],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def test_make_reproduce_goes_on_after_a_failed_cell_and_says_so_at_the_end(tmp_path: Path) -> None:
+    assert make(tmp_path, "TABLE=main", "SCALE=cpu", exit_code=1).returncode != 0
+    assert [verb for verb, *_ in called(tmp_path)] == ["benchmark"] * 3 + ["report"]
+
+
+@needs_make
+@pytest.mark.parametrize("wrong", ["TABLE=figure", "SCALE=tpu", "SETS=heart"])
+def test_make_reproduce_names_what_it_expected(wrong: str, tmp_path: Path) -> None:
+    found = make(tmp_path, wrong)
     assert found.returncode == 2
     assert f"{wrong}: expected" in found.stderr
+    assert not (tmp_path / "called").exists()

@@ -19,6 +19,7 @@ from frerec.cli import main
 from frerec.data.withheld import Withheld
 from frerec.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.xdist_group("ceiling")
 GRID = "grid={classifier:[resnet10t],data.train_size:[8,null],arm:[raw,gda,ceiling],seed:[0]}"
 
 
@@ -55,7 +56,7 @@ def test_fewer_images_are_among_more_and_have_their_labels():
     assert set(few.rows) < set(many.rows)
     assert set(few.rows) != set(other.rows)
     assert sorted(many.labels) == [0] * 5 + [1] * 5
-    assert all(images.labels[row] == label for row, label in zip(many.rows, many.labels))  # noqa: B905
+    assert images.labels[many.rows].tolist() == many.labels.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,6 @@ def cells(root: Path) -> dict[tuple[str, object], dict[str, object]]:
     return found
 
 
-@pytest.mark.xdist_group("ceiling")
 def test_it_trains_on_as_many_real_images_more_as_there_are_samples(run):
     found = cells(run)
     raw, gda, ceiling = (found[arm, 8] for arm in ("raw", "gda", "ceiling"))
@@ -87,13 +87,11 @@ def test_it_trains_on_as_many_real_images_more_as_there_are_samples(run):
     assert ceiling["axes"]["generator"] == ""  # it stands beside every generator
 
 
-@pytest.mark.xdist_group("ceiling")
 def test_the_full_training_set_has_no_ceiling_and_its_other_arms_run(run):
     assert ("ceiling", None) not in cells(run)
     assert {arm for arm, size in cells(run) if size is None} == {"raw", "gda"}
 
 
-@pytest.mark.xdist_group("ceiling")
 def test_its_images_are_in_no_split(run):
     overrides = arguments(run, "data.train_size=8", "data.count=80", "arm=ceiling")
     stages: Stages = with_stages(expand("benchmark", overrides)[1], False)[0].stages
@@ -107,13 +105,12 @@ def test_its_images_are_in_no_split(run):
     assert not extra & used
 
 
-@pytest.mark.xdist_group("ceiling")
 def test_it_is_said_that_a_ceiling_is_left_out(run, caplog):
     _, planned = expand("benchmark", [*arguments(run, "data.count=80"), GRID])
     with caplog.at_level(logging.WARNING):
         kept = with_stages(planned, False)
     assert len(kept) == len(planned) - 1
-    assert "left out: ceiling (data.train_size=None): training images" in caplog.text
+    assert "left out: ceiling (data.train_size=null): training images" in caplog.text
 
 
 def test_a_ceiling_alone_with_nothing_withheld_is_an_error(run, capsys):
@@ -122,6 +119,29 @@ def test_a_ceiling_alone_with_nothing_withheld_is_an_error(run, capsys):
     assert not (run / "runs" / "none").exists()
 
 
-def test_null_of_a_group_is_one_line(run):
+def test_what_no_generator_touches_is_one_cell_of_several_generators(run):
+    more = ["grid={generator:[vae,fastgan],classifier:[resnet10t],arm:[raw,gda],seed:[0]}"]
+    more += ["data.train_size=8"]
+    _, planned = expand("benchmark", [*arguments(run, "data.count=80"), *more])
+    made = [(cell.axes["arm"], cell.axes["generator"]) for cell in with_stages(planned, False)]
+    assert sorted(made) == [("gda", "fastgan"), ("gda", "vae"), ("raw", "")]
+
+
+def test_a_run_that_is_widened_keeps_its_cells_at_their_places(run):
+    """The first value of an axis is the main question: a later call must not change it."""
+    plan = run / "runs" / "run" / "benchmark.json"
+    before = json.loads(plan.read_text())
+    more = ["name=run", "data.count=80", "arm=raw", "seed=0", "data.train_size=null,8,9"]  # 9: new
+    assert main(["benchmark", *arguments(run, *more), GRID]) == 0
+    after = json.loads(plan.read_text())
+    assert after["cells"][: len(before["cells"])] == before["cells"]
+    assert [cell["axes"]["data.train_size"] for cell in after["cells"][len(before["cells"]) :]]
+    assert after["counts"]["train"] == before["counts"]["train"]  # those of all images
+    assert before["command"] in after["command"]
+    assert main(["benchmark", *arguments(run, *more), GRID]) == 0
+    assert json.loads(plan.read_text())["cells"] == after["cells"]
+
+
+def test_null_of_a_group_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="table=null: a group takes one of its options"):
-        expand("benchmark", [*arguments(run), "table=null"])
+        expand("benchmark", [*arguments(tmp_path), "table=null"])

@@ -70,8 +70,8 @@ def test_main_tables_have_a_row_a_block_and_the_columns(sizes):
         assert pd.isna(table.frame[table.frame["data.train_size"] == "all"].headroom).all()
         assert MEANING in table.notes
         assert any("fewer than gda's 1\u202f000 samples" in note for note in table.notes)
-        assert any(n.endswith("train size all: headroom not known: no ceiling arm.")
-                   for n in table.notes)  # fmt: skip
+        in_use = "train size all: headroom not known: every real training image is in use."
+        assert any(note.endswith(in_use) for note in table.notes)
         assert any("of its whole training set" in note for note in table.notes)
         for text in (table.markdown(), latex(table)):
             assert "headroom" in text
@@ -103,7 +103,7 @@ def test_ablation_and_sensitivity_say_it_once_for_the_same_cells(tmp_path):
         said = [note for note in table.notes if "headroom +" in note]
         assert len(said) == 1
         assert said[0].startswith("resnet10t: headroom +")
-        assert said[0].endswith("the ceiling got 200 extra real images.")
+        assert said[0].endswith("the ceiling got 200 extra real images; its interval holds zero.")
         assert table.frame.headroom.nunique() == 1
         assert table.frame.headroom.notna().all()
 

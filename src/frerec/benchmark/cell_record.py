@@ -47,7 +47,7 @@ _LINK = re.compile(r"\$\{(paths|trainer|data\.root)\b")
 def cell_name(axes: Mapping[str, Any]) -> str:
     """A cell's axes as one line."""
     return " ".join(str(axes[axis]) for axis in ("data", "arm", "classifier", "seed")) + "".join(
-        f" {k}={v}" for k, v in axes.items() if k not in STANDARD_AXES
+        f" {k}={'null' if v is None else v}" for k, v in axes.items() if k not in STANDARD_AXES
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from frerec.benchmark.arms import check_arm
@@ -15,8 +17,8 @@ from frerec.tracking.private import public_command
 
 # Parts that all cells share, or that no result depends on.
 SHARED = (
-    "name", "grid", "experiment", "published", "showcase", "debug", "from", "report", "paths",
-    "logger", "executor", "trainer",
+    "name", "grid", "experiment", "table", "published", "showcase", "debug", "from", "report",
+    "paths", "logger", "executor", "trainer",
 )  # fmt: skip
 
 
@@ -56,7 +58,6 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     for axis, given in plain(base.grid).items():
         check_axis(axis)
         values = single.get(axis, given)
-        values = [None if v == "null" else v for v in values] if axis in single else values
         values = list(values) if isinstance(values, list | tuple) else [values]
         if not values:
             raise ConfigError(f"grid.{axis} is empty: give at least one value")
@@ -66,7 +67,7 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     cells = []
     for combination in itertools.product(*grid.values()):
         values = dict(zip(grid, combination, strict=True))
-        chosen = [f"{key}={_written(value)}" for key, value in values.items()]
+        chosen = [f"{key}={written(value)}" for key, value in values.items()]
         config = compose_config(config_name, [*kept, *chosen])
         check_complete(config)
         check_arm(config.arm)
@@ -88,7 +89,7 @@ def compose_base(config_name: str, overrides: Sequence[str]) -> DictConfig:
 
 def _base(
     config_name: str, overrides: Sequence[str]
-) -> tuple[DictConfig, list[str], dict[str, list[str]]]:
+) -> tuple[DictConfig, list[str], dict[str, list[Any]]]:
     """The configuration, the overrides that hold for every cell, and those that are axes."""
     # `grid={...}` may bring axes that the configuration does not have yet.
     overrides = [f"++{o}" if o.startswith("grid={") else o for o in overrides]
@@ -111,18 +112,27 @@ def check_axis(axis: str) -> None:
         raise ConfigError(f"{axis}: no axis of a comparison, no result depends on it; give one")
 
 
-def _split(overrides: Sequence[str], axes: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+def _split(overrides: Sequence[str], axes: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
     kept, single = [], {}
     for override in overrides:
         if _key(override) in axes:
             value = override.partition("=")[2]
-            single[_key(override)] = [part.strip() for part in value.split(",")]
+            single[_key(override)] = [_read(part.strip()) for part in value.split(",")]
         else:
             kept.append(override)
     return kept, single
 
 
-def _written(value: Any) -> Any:
+def _read(text: str) -> Any:
+    """A number, a truth value or null as a configuration has it, so that 8 is 8; else the text."""
+    try:
+        value = OverridesParser.create().parse_override(f"value={text}").value()
+    except HydraException:
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
+
+
+def written(value: Any) -> Any:
     """A value as Hydra's grammar writes it: None would be a text."""
     return "null" if value is None else value
 

@@ -28,19 +28,22 @@ def write_plan(
 ) -> str:
     """Write ``benchmark.json``: the cells, and what a reader has to know about the run.
 
-    Cells of an earlier plan with the same settings stay in it, so that a run may be widened, or
-    shared by processes that take different values of an axis.
+    Cells of an earlier plan with the same settings stay in it, at the same place, so that a run may
+    be widened, or shared by processes that take different values of an axis. What changes from one
+    value to another, such as the number of training images, is that of the largest.
 
     Returns:
         The hash of these settings.
     """
-    data = cells[0].stages.data
+    sets = [cell.stages.data for cell in cells]
+    data = max((d for d in sets if d.name == sets[0].name), key=lambda d: len(d.rows("train")))
     counts = {
         split: _by_class(data.labels(split), data.classes) for split in ("train", "val", "test")
     }
     for cell in cells:
-        if has_samples(cell.config.arm) and "samples" in vars(cell.stages):
-            labels = cell.stages.samples.manifest.label_indices()
+        stages, arm = cell.stages, cell.config.arm
+        if stages.data is data and has_samples(arm) and "samples" in vars(stages):
+            labels = stages.samples.manifest.label_indices()
             counts["synthetic"] = _by_class(labels, data.classes)
             break
     parts = ("data", "samples", "generator", "calibrator")
@@ -50,25 +53,33 @@ def write_plan(
     with FileLock(run_dir / "plan.lock"):
         before = _read_plan(path)
         same = before.get("settings") == settings
-        known = {entry["id"] for entry in own}
-        kept = [e for e in before.get("cells", []) if same and e["id"] not in known]
+        kept = before.get("cells", []) if same else []
+        new = [entry for entry in own if entry not in kept]
+        commands = before.get("command", "").splitlines() if same else []
+        command = public_command("benchmark", overrides)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         content = {
             "name": str(base.name),
             "created": before.get("created", now) if same else now,
-            "command": public_command("benchmark", overrides),
+            "command": "\n".join([*commands, *([command] if command not in commands else [])]),
             "settings": settings,
             "dataset": data.name,
             "modality": data.modality,
             "published": base.published,
             "classes": list(data.classes),
             "image_size": data.image_size,
-            "counts": before.get("counts", {}) | counts if same else counts,
-            "cells": own + kept,
+            "counts": _larger(before.get("counts", {}), counts) if same else counts,
+            "cells": [*kept, *new],
             **provenance(),
         }
         write_json(path, content)
     return settings
+
+
+def _larger(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The counts of the call with more training images, with what only one of them has."""
+    sizes = [sum(counts.get("train", {}).values()) for counts in (before, now)]
+    return before | now if sizes[1] >= sizes[0] else now | before
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from frerec.benchmark.cell import (
 )
 from frerec.benchmark.cell_tracking import public_manifests
 from frerec.benchmark.hashing import content_hash
-from frerec.benchmark.plan import expand
+from frerec.benchmark.plan import PlannedCell, expand, written
 from frerec.benchmark.plan_record import write_plan
 from frerec.benchmark.showcase import check_showcase, show
 from frerec.benchmark.stages import Stages
@@ -224,7 +224,9 @@ class Kept:
     checked: set[str] = field(default_factory=set)
 
 
-def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None) -> list[Cell]:
+def with_stages(
+    planned: Sequence[PlannedCell], progress: bool, kept: Kept | None = None
+) -> list[Cell]:
     """Cells with their stages; data prepared once for each data configuration.
 
     A cell of the ceiling for which no real image is withheld is left out with a warning, unless it
@@ -250,12 +252,14 @@ def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None
         if key not in shared:
             shared[key] = Stages(item.config, progress=progress, data=prepared.get(data_key))
             prepared[data_key] = shared[key].data
-        try:
-            cells.append(make_cell(item, shared[key]))
-        except (ConfigError, DataError) as error:
-            if not has_withheld(item.config.arm) or len(planned) == 1:
-                raise
-            left_out.append(f"{item.config.arm.name}{_of(item.values)}: {error}")
+        reason = _no_ceiling(item, shared[key])
+        if reason and len(planned) > 1:
+            left_out.append(f"{item.config.arm.name}{_of(item.values)}: {reason}")
+            continue
+        cell = make_cell(item, shared[key])
+        # What no generator touches (raw) is one cell, however many generators the grid has.
+        if not any((cell.id, cell.axes) == (other.id, other.axes) for other in cells):
+            cells.append(cell)
     for reason in left_out:
         log.warning("left out: %s", reason)
     if left_out and not cells:
@@ -264,7 +268,20 @@ def with_stages(planned: Sequence[Any], progress: bool, kept: Kept | None = None
     return cells
 
 
+def _no_ceiling(item: PlannedCell, stages: Stages) -> str:
+    """Why a cell of the ceiling has no images, in words; "" where it has, and of other arms."""
+    if not has_withheld(item.config.arm):
+        return ""
+    try:
+        stages.check_withheld()
+    except (ConfigError, DataError) as error:
+        return str(error)
+    return ""
+
+
 def _of(values: Mapping[str, Any]) -> str:
     """The values of the further axes, in brackets."""
-    further = [f"{key}={value}" for key, value in values.items() if key not in STANDARD_AXES]
+    further = [
+        f"{key}={written(value)}" for key, value in values.items() if key not in STANDARD_AXES
+    ]
     return f" ({', '.join(further)})" if further else ""

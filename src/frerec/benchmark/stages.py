@@ -40,6 +40,15 @@ class Stages(SampleStages):
         asked = self.sample_counts if user is None else _by_class(user, self.data.classes)
         return ceiling_counts(asked, withheld)
 
+    def check_withheld(self) -> None:
+        """See that there are real images for the ceiling.
+
+        Raises:
+            ConfigError, DataError: If none is withheld, or none of a class.
+        """
+        _ = self._user_samples  # what is wrong with them is not the ceiling's matter
+        _ = self.ceiling_counts
+
     @property
     def ceiling_content(self) -> list[Any]:
         """What of a cell's id stands for :attr:`ceiling`."""

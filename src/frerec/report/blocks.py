@@ -106,11 +106,13 @@ def varied(run: Run, group: Group) -> bool:
     """Whether a group is of another setting than the run's default one [ours].
 
     The default of a further axis is the paper's value where the axis is SHR's and the run has that
-    value, otherwise the first one of the plan. A group without the axis is none of another setting.
+    value, otherwise the first one of the plan that the data set has. A group without the axis is
+    none of another setting.
     """
     papers = {axis: value for axes, value in SHR_AXES.values() for axis in axes}
     for axis, own in group.extra:
-        values = [value for cell in run.cells for name, value in cell.extra if name == axis]
+        own_cells = [cell for cell in run.cells if cell.data == group.data]
+        values = [value for cell in own_cells for name, value in cell.extra if name == axis]
         if own != next((v for v in values if axis_number(v) == papers.get(axis)), values[0]):
             return True
     return False

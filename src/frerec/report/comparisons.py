@@ -48,6 +48,7 @@ FAMILIES: Mapping[str, Mapping[tuple[str, str], str]] = {"primary": PAIRS, "cont
 # [ours] What a run tests at other settings than its default one (of SHR's r and K, of how many
 # samples) is corrected by itself: to look further must not cost the main question its power.
 AXES_FAMILY = "axes"
+CEILING = "ceiling"
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,25 @@ def _corrected(found: list[Comparison]) -> list[Comparison]:
 def claimed_best(run: Run, group: Group) -> str | None:
     """The arm that may be printed bold, None for most groups.
 
-    The highest mean alone is no reason [ours]: every comparison that the arm takes part in is
+    The ceiling is no method and takes no part. The highest mean alone is no reason [ours]: every
+    comparison that the arm takes part in is
     claimed in its favour, and the one with the second highest mean is among them. What the group
     shares with another, and is listed there, counts too.
     """
     means = {
         arm: sum(cell.test["auc"] for cell in done) / len(done)
         for arm in group.arms
-        if (done := group.finished(arm))
+        if arm != CEILING and (done := group.finished(arm))
     }
     ranked = sorted(means, key=lambda arm: means[arm], reverse=True)
     if len(ranked) < 2:
         return None
     ids = {cell.id for arm in group.arms for cell in group.finished(arm)}
-    own = [c for c in compare(run) if c.cells <= ids and ranked[0] in (c.first, c.second)]
+    own = [
+        c
+        for c in compare(run)
+        if c.cells <= ids and ranked[0] in (c.first, c.second) and c.first != CEILING
+    ]
     won = {
         c.second if c.first == ranked[0] else c.first
         for c in own

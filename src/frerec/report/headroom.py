@@ -7,12 +7,14 @@ import numpy as np
 
 from frerec.evaluation.statistics import Estimate, paired_difference
 from frerec.report.blocks import DOSE, Group, axis_number
-from frerec.report.cells import WITHHELD, Cell
+from frerec.report.cells import ALL, TRAIN_SIZE, WITHHELD, Cell
 from frerec.report.tabular import EMPTY, NO_BREAK, estimate, fixed, interval, signed, thousands
 
 RAW, GDA, CEILING = "raw", "gda", "ceiling"
 ROW = "headroom"
 NO_ARM = "no ceiling arm"
+ALL_IN_USE = "every real training image is in use"
+UNCERTAIN = "its interval holds zero"
 LITTLE = "no comparison of augmentations can show much here"
 MEANING = (
     "Headroom: mean test AUC of the ceiling (real images in the place of the samples) minus that "
@@ -70,6 +72,12 @@ class Headroom:
         return self.difference.mean <= self.seed_sd
 
     @property
+    def uncertain(self) -> bool:
+        """Whether its interval holds zero, so that there may be no headroom at all."""
+        low = None if self.difference is None else self.difference.low
+        return low is not None and low <= 0
+
+    @property
     def fewer(self) -> bool:
         """Whether the ceiling got fewer real images than gda got samples."""
         return bool(self.images and self.samples and self.images[0] < self.samples[1])
@@ -100,7 +108,7 @@ class Headroom:
                 f"{times} (sd of raw {fixed(self.raw_sd)}, of the paired difference "
                 f"{fixed(self.difference_sd)})"
             )
-        end = f"; {LITTLE}" if self.little else ""
+        end = f"; {LITTLE}" if self.little else f"; {UNCERTAIN}" if self.uncertain else ""
         return f"{facts}; {self._of_images}{end}"
 
     @property
@@ -149,7 +157,7 @@ def headroom(block: Group, blocks: Iterable[Group]) -> Headroom:
     raw = block.finished(RAW)
     name, ceiling = _ceiling(block, blocks)
     if not name:
-        return Headroom(unknown=NO_ARM)
+        return Headroom(unknown=NO_ARM if dict(block.extra).get(TRAIN_SIZE) != ALL else ALL_IN_USE)
     if not raw:
         return Headroom(name, unknown="raw has no result")
     if not ceiling:
@@ -180,7 +188,7 @@ def headroom_notes(found: Mapping[str, Headroom], *, doubtful_only: bool = False
     Args:
         found: title of a block -> its headroom; blocks that share it get one sentence.
         doubtful_only: leaves out the sentence of a headroom that stands in the table itself and is
-            larger than the spread, of as many images as gda has samples.
+            larger than the spread and than zero, of as many images as gda has samples.
     """
     shared: dict[Headroom, list[str]] = {}
     for title, each in found.items():
@@ -188,7 +196,7 @@ def headroom_notes(found: Mapping[str, Headroom], *, doubtful_only: bool = False
     known = any(each.difference is not None for each in shared)
     notes = [MEANING] if known else []
     for each, titles in shared.items():
-        fine = each.seed_sd is not None and not (each.little or each.fewer)
+        fine = each.seed_sd is not None and not (each.little or each.uncertain or each.fewer)
         if doubtful_only and each.difference is not None and fine:
             continue
         everywhere = each.difference is None and len(shared) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from frerec.report.blocks import axis_titles
 from frerec.report.parsing import number
 from frerec.report.published import INFERENCE, INFERENCE_DEVICE, InferenceTime
 from frerec.report.run import Run
@@ -74,7 +75,7 @@ def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     name = str(entry["method"])
     extra = entry.get("extra")
     if isinstance(extra, dict) and extra:
-        name += "".join(f", {axis} {value}" for axis, value in extra.items())
+        name += "".join(f", {title}" for title in axis_titles(extra.items()))
     return _in_order(
         {
             "method": name,
