@@ -11,7 +11,7 @@ from small_runs import SMALL, arguments
 
 from frerec.benchmark.cell import make_cell
 from frerec.benchmark.plan import PlannedCell, expand
-from frerec.benchmark.runner import with_stages
+from frerec.benchmark.planned_stages import with_stages
 from frerec.benchmark.shown_distances import distances
 from frerec.benchmark.shown_sets import collect_sets
 from frerec.benchmark.stages import Stages

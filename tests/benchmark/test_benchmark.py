@@ -320,7 +320,7 @@ def test_a_failed_calibrator_leaves_a_report_of_the_other_arms(
 def planned_ids(root: Path, data: dict[str, object], *more: str) -> dict[str, str]:
     """Cell ids by arm, without running anything; data prepared before are not prepared again."""
     from frerec.benchmark.plan import expand
-    from frerec.benchmark.runner import Kept, with_stages
+    from frerec.benchmark.planned_stages import Kept, with_stages
 
     _, planned = expand("benchmark", arguments(root, *more)[1:])
     made = with_stages(planned, False, Kept(data=data))

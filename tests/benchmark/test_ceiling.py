@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_runs import arguments
 
 from frerec.benchmark.plan import expand
-from frerec.benchmark.runner import with_stages
+from frerec.benchmark.planned_stages import with_stages
 from frerec.benchmark.stages import Stages
 from frerec.benchmark.withheld_images import ceiling_counts, ceiling_images
 from frerec.cli import main

@@ -16,7 +16,7 @@ from skimage.metrics import structural_similarity
 from frerec.benchmark import shown_distances, shown_embedding
 from frerec.benchmark.cell import Cell
 from frerec.benchmark.plan import expand
-from frerec.benchmark.runner import with_stages
+from frerec.benchmark.planned_stages import with_stages
 from frerec.benchmark.showcase import _Parts, show, write_showcase
 from frerec.benchmark.shown_embedding import Networks, embed, find_networks
 from frerec.benchmark.shown_merging import PICTURES

@@ -5,30 +5,27 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
 
-from frerec.benchmark.arms import calibrates, has_samples, has_withheld
+from frerec.benchmark.arms import calibrates, has_samples
 from frerec.benchmark.cell import (
     EVALUATION,
-    STANDARD_AXES,
     Cell,
-    make_cell,
     new_classifier,
     read_status,
     run_cell,
 )
 from frerec.benchmark.cell_tracking import public_manifests
 from frerec.benchmark.hashing import content_hash
-from frerec.benchmark.plan import PlannedCell, expand, written
+from frerec.benchmark.plan import expand
 from frerec.benchmark.plan_record import write_plan
+from frerec.benchmark.planned_stages import with_stages
 from frerec.benchmark.showcase import check_showcase, show
-from frerec.benchmark.stages import Stages
 from frerec.calibration.shr import POOL_PER_NEIGHBOUR
 from frerec.config import instantiate, plain
 from frerec.data.datamodules import ImageDataModule
@@ -39,7 +36,6 @@ from frerec.training_tools import check_machine, check_positive, write_json
 log = logging.getLogger(__name__)
 
 SMALLEST_BANK = 2 * POOL_PER_NEIGHBOUR
-SAMPLE_CHECKS = ("features", "quality", "memorisation")  # parts of the configuration
 
 
 @dataclass(frozen=True)
@@ -207,81 +203,3 @@ def attempt(
     seconds = round(time.monotonic() - started, 1)
     write_json(directory / "status.json", {**status, "seconds": seconds})
     return "error" not in status
-
-
-@dataclass
-class Kept:
-    """What later plans of one process need not make again.
-
-    Attributes:
-        data: prepared data by the hash of their configuration.
-        stages: of the last plan, by the hash of theirs.
-        checked: hashes of what was checked before training.
-    """
-
-    data: dict[str, Any] = field(default_factory=dict)
-    stages: dict[str, Stages] = field(default_factory=dict)
-    checked: set[str] = field(default_factory=set)
-
-
-def with_stages(
-    planned: Sequence[PlannedCell], progress: bool, kept: Kept | None = None
-) -> list[Cell]:
-    """Cells with their stages; data prepared once for each data configuration.
-
-    A cell of the ceiling for which no real image is withheld is left out with a warning, unless it
-    is the only one: a comparison at the full training set has no ceiling.
-
-    Args:
-        planned: The cells.
-        progress: Show progress bars.
-        kept: Of earlier plans; of their stages only those that these cells have stay in it.
-    """
-    kept = kept or Kept()
-    prepared, shared = kept.data, kept.stages
-    used: set[str] = set()
-    cells: list[Cell] = []
-    left_out: list[str] = []
-    for item in planned:
-        data_part = OmegaConf.to_container(item.config.data, resolve=True)
-        data_key = content_hash({"data": data_part})
-        parts = ("data", "samples", "generator", "calibrator", "trainer", *SAMPLE_CHECKS)
-        whole = {part: OmegaConf.to_container(item.config[part], resolve=True) for part in parts}
-        key = content_hash(whole)
-        used.add(key)
-        if key not in shared:
-            shared[key] = Stages(item.config, progress=progress, data=prepared.get(data_key))
-            prepared[data_key] = shared[key].data
-        reason = _no_ceiling(item, shared[key])
-        if reason and len(planned) > 1:
-            left_out.append(f"{item.config.arm.name}{_of(item.values)}: {reason}")
-            continue
-        cell = make_cell(item, shared[key])
-        # What no generator touches (raw) is one cell, however many generators the grid has.
-        if not any((cell.id, cell.axes) == (other.id, other.axes) for other in cells):
-            cells.append(cell)
-    for reason in left_out:
-        log.warning("left out: %s", reason)
-    if left_out and not cells:
-        raise ConfigError(left_out[0])
-    kept.stages = {key: shared[key] for key in used}
-    return cells
-
-
-def _no_ceiling(item: PlannedCell, stages: Stages) -> str:
-    """Why a cell of the ceiling has no images, in words; "" where it has, and of other arms."""
-    if not has_withheld(item.config.arm):
-        return ""
-    try:
-        stages.check_withheld()
-    except (ConfigError, DataError) as error:
-        return str(error)
-    return ""
-
-
-def _of(values: Mapping[str, Any]) -> str:
-    """The values of the further axes, in brackets."""
-    further = [
-        f"{key}={written(value)}" for key, value in values.items() if key not in STANDARD_AXES
-    ]
-    return f" ({', '.join(further)})" if further else ""

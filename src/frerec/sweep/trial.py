@@ -17,7 +17,8 @@ from frerec.benchmark.arms import calibrates
 from frerec.benchmark.cell import Cell, read_status
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import expand
-from frerec.benchmark.runner import Kept, attempt, check_before_training, with_stages
+from frerec.benchmark.planned_stages import Kept, with_stages
+from frerec.benchmark.runner import attempt, check_before_training
 from frerec.config import instantiate
 from frerec.data.datamodules import ImageDataModule
 from frerec.errors import ConfigError, DataError
