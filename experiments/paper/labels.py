@@ -46,9 +46,8 @@ def main(out: Path, overrides: list[str]) -> None:
         }
         model = load_classifier(best_checkpoint(folder / raw.id))
         for name, images in sets.items():
-            found = classification_metrics(
-                predict(model, images, 64, accelerator="cpu"), np.asarray(images.labels)
-            )
+            probabilities = predict(model, images, 64, accelerator="cpu")
+            found = classification_metrics(np.asarray(images.labels), probabilities)
             size = raw.axes.get("data.train_size")
             values = (raw.axes["data"], size or "all", raw.axes["seed"], name, len(images.labels))
             rows.append((*values, f"{found['auc']:.4f}", f"{found['accuracy']:.4f}"))

@@ -119,6 +119,12 @@ def test_a_ceiling_alone_with_nothing_withheld_is_an_error(run, capsys):
     assert not (run / "runs" / "none").exists()
 
 
+def test_wrong_samples_are_an_error_and_no_reason_to_leave_the_ceiling_out(run, capsys):
+    more = ["samples=folder", "samples.path=nowhere", "data.train_size=8", "name=wrong"]
+    assert main(["benchmark", *arguments(run, *more, "grid.arm=[raw,ceiling]")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
 def test_what_no_generator_touches_is_one_cell_of_several_generators(run):
     more = ["grid={generator:[vae,fastgan],classifier:[resnet10t],arm:[raw,gda],seed:[0]}"]
     more += ["data.train_size=8"]

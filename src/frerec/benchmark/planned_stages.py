@@ -12,7 +12,7 @@ from frerec.benchmark.cell import STANDARD_AXES, Cell, make_cell
 from frerec.benchmark.hashing import content_hash
 from frerec.benchmark.plan import PlannedCell, written
 from frerec.benchmark.stages import Stages
-from frerec.errors import ConfigError, DataError
+from frerec.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def with_stages(
         if key not in shared:
             shared[key] = Stages(item.config, progress=progress, data=prepared.get(data_key))
             prepared[data_key] = shared[key].data
-        reason = _no_ceiling(item, shared[key])
+        reason = shared[key].no_ceiling() if has_withheld(item.config.arm) else ""
         if reason and len(planned) > 1:
             left_out.append(f"{item.config.arm.name}{_of(item.values)}: {reason}")
             continue
@@ -76,17 +76,6 @@ def with_stages(
         raise ConfigError(left_out[0])
     kept.stages = {key: shared[key] for key in used}
     return cells
-
-
-def _no_ceiling(item: PlannedCell, stages: Stages) -> str:
-    """Why a cell of the ceiling has no images, in words; "" where it has, and of other arms."""
-    if not has_withheld(item.config.arm):
-        return ""
-    try:
-        stages.check_withheld()
-    except (ConfigError, DataError) as error:
-        return str(error)
-    return ""
 
 
 def _of(values: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from frerec.calibration import Calibrator
 from frerec.config import instantiate, plain
 from frerec.data.manifest import Manifest
 from frerec.data.stack import ImageStack, LabelledImages
+from frerec.errors import ConfigError, DataError
 from frerec.training_tools import write_json
 
 FORMAT = 2  # raise when an artifact's content changes for equal inputs
@@ -40,14 +41,19 @@ class Stages(SampleStages):
         asked = self.sample_counts if user is None else _by_class(user, self.data.classes)
         return ceiling_counts(asked, withheld)
 
-    def check_withheld(self) -> None:
-        """See that there are real images for the ceiling.
+    def no_ceiling(self) -> str:
+        """Why there are no real images for the ceiling, in words; "" where there are.
 
         Raises:
-            ConfigError, DataError: If none is withheld, or none of a class.
+            ConfigError, DataError: For the user's samples: what is wrong with them is no reason to
+                go on without a ceiling.
         """
-        _ = self._user_samples  # what is wrong with them is not the ceiling's matter
-        _ = self.ceiling_counts
+        _ = self._user_samples
+        try:
+            _ = self.ceiling_counts
+        except (ConfigError, DataError) as error:
+            return str(error)
+        return ""
 
     @property
     def ceiling_content(self) -> list[Any]:
