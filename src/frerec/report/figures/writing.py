@@ -14,6 +14,7 @@ from frerec.report.figures import (
     along,
     auc,
     axis_curves,
+    contrasts,
     differences,
     embedding,
     mean_spectra,
@@ -89,6 +90,18 @@ def _of_results(run: Run) -> Iterator[_Figure]:
         "Test AUC: one dot a seed; diamond and bar are the mean and its 95 % Student-t interval "
         f"over the seeds. {papers if auc.has_published(run) else ''}",
     )
+    found = contrasts.contrasts(run)
+    if found:
+        yield _Figure(
+            "contrasts",
+            "results",
+            "Differences between arms",
+            lambda theme: contrasts.contrast_figure(found, theme),
+            contrasts.contrast_alt(found),
+            "Paired difference in test AUC with its 95 % intervals, over the seeds (broad) and "
+            "over seeds and patients (thin), cut where they leave the panel. Filled: claimed, it "
+            "holds over seeds and over patients after Holm's correction.",
+        )
 
 
 def _of_axes(run: Run) -> Iterator[_Figure]:
