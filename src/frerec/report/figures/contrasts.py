@@ -144,7 +144,7 @@ def _handles(looks: Mapping[str, Look], theme: Theme) -> list[Line2D]:
             ls="",
             ms=6.5,
             label=name,
-        )  # fmt: skip
+        )
         for name, each in looks.items()
         if name
     ]
