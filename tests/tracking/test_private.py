@@ -57,6 +57,8 @@ def test_the_axes_of_a_cell_are_all_named_and_places_are_not():
 @pytest.mark.parametrize(
     ("override", "public"),
     [
+        ("experiment=paper/cpu/cardiomegaly", "experiment=paper/cpu/cardiomegaly"),
+        ("experiment=../mine/x", "experiment=DIR"),
         ("data.root=/home/me", "data.root=DIR"),
         ("samples.path=a\\b", "samples.path=DIR"),
         ("data.root=smith_hospital", "data.root=DIR"),  # relative, without a slash
@@ -95,11 +97,12 @@ def test_columns_of_a_csv_that_name_files_or_patients_are_left_out(tmp_path: Pat
 # for what it is; a new key that may hold a place belongs into PRIVATE instead.
 PUBLIC = {
     "choices and numbers": {
-        "bank_size", "bits", "clip", "counts", "crop", "debug", "experiment", "folds",
-        "gradient_clip", "image_size", "keep", "min_snr", "ratio", "slices_per_patient",
-        "timeout", "train_size", "trials",
+        "bank_size", "bits", "clip", "counts", "crop", "data.train_size", "debug",
+        "experiment", "folds", "gradient_clip", "image_size", "keep", "min_snr", "ratio",
+        "slices_per_patient", "table", "timeout", "train_size", "trials",
     },
-    "names of classes and areas": {"classes", "label_map", "modalities", "positive", "published"},
+    "names of classes and areas": {"classes", "label_map", "modalities", "positive", "published",
+                                   "pituitary", "notumor"},
     "what a person calls it at the service": {"entity", "group"},
     "of verbs that no tracker sees, where an arm has keys of these names": {
         "groups", "real", "synthetic",

@@ -40,6 +40,8 @@ PRIVATE = (
 PRIVATE_COLUMNS = ("image", "file", "path", "folder", "group", "patient", "hash", "link", "error")
 _PERSONAL = ("patient", "subject", "group")
 _STATISTICS = ("patients_low", "patients_high")
+# The name of an experiment, as paper/cpu/cardiomegaly: an option of the configurations.
+_EXPERIMENT = re.compile(r"[a-z]\w*(/[a-z]\w*)*")
 # One of these keys within a value, as in grid={samples.path:[a,b]}.
 _PRIVATE_INSIDE = re.compile(rf"(?<!\w)({'|'.join(PRIVATE)})['\"]?\s*:")
 # Where a path begins in a text: the root, a home, a drive, a share, or a folder relative to here.
@@ -91,11 +93,14 @@ def public_command(verb: str, overrides: Sequence[str]) -> str:
 def public_override(override: str) -> str:
     """An override ``key=value``, the value DIR where it is a place or names one.
 
-    Any slash counts: a relative path looks like the name of a model on a hub.
+    Any slash counts: a relative path looks like the name of a model on a hub. Only an experiment is
+    named like that, paper/cpu/cardiomegaly, and lies in the configurations.
     """
     key, equals, value = override.partition("=")
     if not equals:
         return HIDDEN if names_a_path(override) else override
+    if key == "experiment" and _EXPERIMENT.fullmatch(value):
+        return override
     place = is_private(key.lstrip("+~").partition("@")[0]) or names_a_path(value)
     place = place or "/" in value or "\\" in value or _PRIVATE_INSIDE.search(value) is not None
     return f"{key}=DIR" if place else override
