@@ -157,8 +157,8 @@ def named(monkeypatch):
 
 def test_every_figure_has_a_place_on_the_page_and_words(run_dir, tmp_path, named):
     figures = {figure.name: figure for figure in write_figures(read_run(run_dir), tmp_path)}
-    assert list(figures) == ["auc", "contrasts", "roc", "reliability", "mean_spectra", "spectra", "samples",
-                             "differences", "embedding"]  # fmt: skip
+    assert list(figures) == ["auc", "contrasts", "roc", "reliability", "mean_spectra", "spectra",
+                             "samples", "differences", "embedding"]  # fmt: skip
     for figure in figures.values():
         assert figure.section in SECTIONS
         assert len(figure.alt) > 40
