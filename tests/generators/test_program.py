@@ -13,6 +13,20 @@ from frerec.errors import ConfigError, DataError
 from frerec.generators.program import run_program
 
 
+@pytest.fixture(autouse=True)
+def usual_handlers():
+    """As in a terminal: under nohup, or in the background of a script, some are ignored."""
+    usual = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def wait_for(path: Path, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not path.exists():
@@ -106,6 +120,13 @@ def test_a_signal_in_the_moment_of_the_start_leaves_no_orphan(tmp_path, monkeypa
         run_program([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log")
     assert started[0].returncode is not None
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)] == before
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored(tmp_path):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGHUP)"
+    run_program([sys.executable, "-c", code], tmp_path / "log")
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def test_the_program_can_be_told_to_end_by_the_usual_signals(tmp_path):

@@ -14,6 +14,7 @@ from frerec.report.comparisons import compare
 from frerec.report.context_tables import counts_table, fidelity_table, published_table
 from frerec.report.main_tables import overview_table
 from frerec.report.merging import read_runs
+from frerec.report.quality_table import quality_table
 
 
 def edit(file, change):
@@ -57,6 +58,10 @@ def test_the_main_table_covers_both_data_sets_with_their_own_paper_numbers(two):
     ]  # fmt: skip
     assert (run.name, run.count()) == ("hearts, brains", 8)
     assert {row.group for row in fidelity_table(run).rows} == {"hearts", "brains"}
+    samples = "vae, generator.beta 0.5"
+    assert {row.group for row in quality_table(run).rows} == {
+        f"hearts, {samples}", f"brains, {samples}",
+    }  # fmt: skip
     assert len(published_table(run).rows) == 6
     counts = counts_table(run)
     assert counts.columns[1:] == ("cardiomegaly", "glioma", "no", "normal", "other", "Sum")

@@ -157,7 +157,7 @@ def test_sample_quality_keeps_gaps_and_names_the_features(run):
 
 def test_the_generators_quality_stands_beside_its_floor(run):
     quality = quality_table(run)
-    assert {row.group for row in quality.rows} == {"vae generator.beta=0.5"}
+    assert {row.group for row in quality.rows} == {"vae, generator.beta 0.5"}
     rows = {row.cells[0]: row.cells[1:] for row in quality.rows}
     assert list(rows) == ["samples", "samples against half", "real half against real half"]
     assert rows["samples"] == (
@@ -169,6 +169,21 @@ def test_the_generators_quality_stands_beside_its_floor(run):
     assert any("unreliable; read KID" in note for note in quality.notes)
     floor = row_of(quality.frame, set="floor")
     assert (floor.fid, floor.kid, floor.n_real) == (3.25, 0.0007, 600)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [("fastgan data.train_size=100", "fastgan, train size 100"),
+     ("fastgan data.train_size=None", "fastgan, train size all"),
+     ("oracle generator.dose=0.5 data.train_size=20", "oracle, dose 0.5, train size 20"),
+     ("a user's own samples", "a user's own samples")],
+)  # fmt: skip
+def test_sets_of_samples_are_named_as_the_rows_of_the_other_tables(run_dir, recorded, shown):
+    file = run_dir / "showcase" / "showcase.json"
+    notes = json.loads(file.read_text())
+    notes["quality"][0]["samples"] = recorded
+    file.write_text(json.dumps(notes))
+    assert {row.group for row in quality_table(read_run(run_dir)).rows} == {shown}
 
 
 def test_quality_may_be_missing_in_part_or_altogether(run_dir):

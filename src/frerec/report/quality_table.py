@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from frerec.report.blocks import axis_titles
+from frerec.report.cells import axis_text
 from frerec.report.parsing import number
 from frerec.report.run import Run
 from frerec.report.tabular import EMPTY, Row, Table, fixed, thousands
@@ -31,7 +33,7 @@ def quality_table(run: Run) -> Table:
     """Every set of samples against the real training images, with the floor of that."""
     rows, records = [], []
     features, remarks = [], []
-    for name, quality in run.showcase.quality if run.showcase else ():
+    for name, quality in _measured(run):
         features.append(str(quality.get("features") or "unknown"))
         remarks += [f"{name}: {text}." for text in quality.get("warnings") or ()]
         for key, title in SETS.items():
@@ -70,8 +72,19 @@ def quality_table(run: Run) -> Table:
 def _measured(run: Run) -> list[tuple[str, Mapping[str, Any]]]:
     """Name and quality of each set of samples; of several runs with the run's name."""
     return [
-        (f"{source.name}, {name}" if run.parts else name, quality)
+        (", ".join([*([source.name] if run.parts else []), _in_words(name)]), quality)
         for source in run.sources
         if source.showcase is not None
         for name, quality in source.showcase.quality
     ]
+
+
+def _in_words(name: str) -> str:
+    """The name of a set of samples, "fastgan data.train_size=100", as "fastgan, train size 100"."""
+    generator, *axes = name.split(" ")
+    pairs = [axis.partition("=") for axis in axes]
+    if not all(mark for _, mark, _ in pairs):
+        return name
+    return ", ".join(
+        [generator, *axis_titles((axis, axis_text(axis, value)) for axis, _, value in pairs)]
+    )
