@@ -1,8 +1,10 @@
 """The Hydra tree: where it lies, how a verb's configuration is composed, errors in one line."""
 
+import copy
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +38,91 @@ def compose_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """
     directory = config_directory()
     overrides = [quote_override(override) for override in overrides]
-    GlobalHydra.instance().clear()
+    choices, values = _sorted(overrides, directory)
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
-            config = compose(config_name=name, overrides=overrides)
-            values = [o for o in overrides if not _chooses(o, directory)]
-            if values:
-                choices = [o for o in overrides if o not in values]
-                defaults = compose(config_name=name, overrides=choices)
-                check_types(config, defaults, [_key(o) for o in values if o[0] not in "+~"])
-            return config
+        chosen = _chosen(directory, name, choices)
+        if not values:
+            return copy.deepcopy(chosen)
+        config = _composed(directory, name, overrides)
+        check_types(config, chosen, [_key(o) for o in values if o[0] not in "+~"])
+        return config
     except ValueError as error:  # Hydra's own, for a group that is set to null
-        nothing = next((o for o in overrides if _chooses(o, directory) and o.endswith("=null")), "")
-        if not nothing:
-            raise
-        raise ConfigError(f"{nothing}: a group takes one of its options; leave it out") from error
+        nothing = next((o for o in choices if o.endswith("=null")), "")
+        if nothing:
+            reason = f"{nothing}: a group takes one of its options; leave it out"
+        else:
+            place = next(o for o in values if not _set(copy.deepcopy(chosen), [o]))
+            reason = (
+                f"{place}: there is no such key, its parent is a list: give the list as a whole"
+            )
+        raise ConfigError(reason) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, name, overrides, directory)) from error
+
+
+def compose_each(
+    name: str, overrides: Sequence[str], further: Iterable[Sequence[str]]
+) -> Iterator[DictConfig]:
+    """``compose_config(name, [*overrides, *each])`` of each of ``further``, for large grids.
+
+    Hydra, which takes about 0.3 s, composes every choice of options once; values are set as it
+    sets them.
+
+    Raises:
+        ConfigError: As :func:`compose_config`, at the first of ``further`` that has the mistake.
+    """
+    directory = config_directory()
+    bases: dict[tuple[str, ...], DictConfig] = {}
+    for each in further:
+        quoted = [quote_override(override) for override in each]
+        choices, values = _sorted(quoted, directory)
+        if choices not in bases:
+            bases[choices] = compose_config(name, [*overrides, *choices])
+        config = copy.deepcopy(bases[choices])
+        if _set(config, values):
+            every, _ = _sorted([*map(quote_override, overrides), *choices], directory)
+            check_types(config, _chosen(directory, name, every), map(_key, values))
+            yield config
+        else:  # by itself: it may be done, and a mistake gets its words
+            yield compose_config(name, [*overrides, *quoted])
+
+
+def _set(config: DictConfig, values: Iterable[str]) -> bool:
+    """Set values that are there already; False where one is not, or is added or taken away."""
+    try:
+        for override in values:
+            if override[0] in "+~":
+                return False
+            parsed = OverridesParser.create().parse_override(override)
+            OmegaConf.update(config, parsed.key_or_group, parsed.value(), merge=True)
+    except (OmegaConfBaseException, ValueError):  # ValueError: of a list, an entry by name
+        return False
+    return True
+
+
+def _composed(directory: Path, name: str, overrides: Sequence[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
+        return compose(config_name=name, overrides=list(overrides))
+
+
+def _chosen(directory: Path, name: str, choices: tuple[str, ...]) -> DictConfig:
+    """What the options hold by themselves; shared, so nobody may change it."""
+    files = [file.stat().st_mtime_ns for file in sorted(directory.rglob("*.yaml"))]
+    return _cached(directory, tuple(files), name, choices)
+
+
+@lru_cache(maxsize=256)
+def _cached(
+    directory: Path, _files: tuple[int, ...], name: str, choices: tuple[str, ...]
+) -> DictConfig:
+    return _composed(directory, name, choices)
+
+
+def _sorted(overrides: Sequence[str], directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The overrides that take an option of a group, and those that set a value."""
+    choices = tuple(o for o in overrides if _chooses(o, directory))
+    return choices, tuple(o for o in overrides if o not in choices)
 
 
 def _key(override: str) -> str:

@@ -104,6 +104,39 @@ def test_an_unrecorded_whole_set_stands_last_and_has_no_number(sizes):
     assert hearts.ticks == {100.0: "100", 500.0: "500", 1000.0: "all"}
 
 
+def test_an_arm_that_no_panel_follows_is_left_to_the_tables(sizes):
+    kept = {"raw": {"100", "500", "all"}, "gda": {"100", "500"}, "ceiling": {"500"}}
+    cells = tuple(c for c in sizes.cells if dict(c.extra)[SIZE] in kept[c.arm])
+    assert any(c.arm == "ceiling" for c in cells)
+    panels = axes_along(dataclasses.replace(sizes, cells=cells))[SIZE]
+    assert [list(panel.lines) for panel in panels] == [["raw", "gda"]] * 2
+
+
+def test_an_arm_at_one_value_here_and_at_two_there_is_drawn_in_both(sizes):
+    cells = tuple(
+        c
+        for c in sizes.cells
+        if (c.data, c.arm) != ("brains", "gda") or dict(c.extra)[SIZE] == "100"
+    )
+    hearts, brains = axes_along(dataclasses.replace(sizes, cells=cells))[SIZE]
+    assert len(hearts.lines["gda"].values) > 1
+    assert len(brains.lines["gda"].values) == 1
+
+
+def test_a_long_legend_stays_within_the_figure(sizes):
+    panels = axes_along(sizes)[SIZE]
+    arms = [f"frerec_synthetic_only_{i}" for i in range(11)]
+    wide = [dataclasses.replace(p, lines=dict.fromkeys(arms, p.lines["gda"])) for p in panels]
+    cells = tuple(dataclasses.replace(sizes.cells[0], arm=arm) for arm in arms)
+    with drawing(LIGHT):
+        figure = axis_figure(wide, dataclasses.replace(sizes, cells=cells), LIGHT)
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1
+
+
 def renamed(run, axis, values=None):
     """The dose run with another axis, of these values."""
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from frerec.benchmark.arms import check_arm
 from frerec.benchmark.saved_cell import FROM, read_saved_cell
-from frerec.config import check_complete, compose_config, plain
+from frerec.config import check_complete, compose_config, compose_each, plain
 from frerec.errors import ConfigError
 from frerec.tracking.private import public_command
 
@@ -64,11 +64,13 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
         if len(set(map(str, values))) != len(values):
             raise ConfigError(f"grid.{axis}={values}: a value stands twice")
         grid[axis] = values
+    combinations = [
+        dict(zip(grid, combination, strict=True))
+        for combination in itertools.product(*grid.values())
+    ]
+    chosen = ([f"{key}={written(value)}" for key, value in each.items()] for each in combinations)
     cells = []
-    for combination in itertools.product(*grid.values()):
-        values = dict(zip(grid, combination, strict=True))
-        chosen = [f"{key}={written(value)}" for key, value in values.items()]
-        config = compose_config(config_name, [*kept, *chosen])
+    for values, config in zip(combinations, compose_each(config_name, kept, chosen), strict=True):
         check_complete(config)
         check_arm(config.arm)
         own = config.arm.get("calibrator")

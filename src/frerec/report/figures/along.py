@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,12 +59,27 @@ class Along:
 def axes_along(run: Run) -> dict[str, list[Along]]:
     """Axis -> a panel a data set, generator, classifier and value of the further axes.
 
-    Only axes of which an arm has results at two values or more that are numbers. "all" of the
-    train size stands at the number of real images a class that its cells recorded.
+    Only axes of which an arm has results at two values or more that are numbers, and only the arms
+    that have so many in one of the panels. "all" of the train size stands at the number of real
+    images a class that its cells recorded.
     """
     axes = dict.fromkeys(key for cell in run.finished for key, _ in cell.extra if key not in _SHR)
-    found = {axis: _panels(run, axis) for axis in axes}
+    found = {axis: _along(_panels(run, axis)) for axis in axes}
     return {axis: panels for axis, panels in found.items() if panels}
+
+
+def _along(panels: Sequence[Along]) -> list[Along]:
+    """Without the arms that no panel follows along the axis."""
+    followed = {
+        arm
+        for each in panels
+        for arm, line in each.lines.items()
+        if line.level or len(line.values) > 1
+    }
+    return [
+        replace(each, lines={arm: line for arm, line in each.lines.items() if arm in followed})
+        for each in panels
+    ]
 
 
 def stem(axis: str) -> str:

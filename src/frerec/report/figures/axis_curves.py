@@ -27,6 +27,7 @@ _LEAST_MARGIN = 0.005  # of AUC, above and below all seeds
 _SPREAD, _WIDEST = 0.022, 0.066  # of the axis: between two arms at one value, between all
 _EDGE = 0.012  # of the panel: where the seeds of the first level stand, and between the levels
 _BAND = 0.13  # opacity
+_HANDLE, _LETTER = 0.75, 0.085  # inches of the legend: an entry's line and gaps, a letter
 
 
 def axis_figure(found: Sequence[Along], run: Run, theme: Theme) -> Figure:
@@ -65,7 +66,8 @@ def axis_figure(found: Sequence[Along], run: Run, theme: Theme) -> Figure:
     entries: list[Artist] = [*handles.values()]
     if any(line.level for each in found for line in each.lines.values()):
         entries.append(Patch(fc=theme.muted, alpha=2 * _BAND, label="band: 95 % interval"))
-    across = -(-len(entries) // -(-len(entries) // (4 * grid[1])))  # even lines
+    room = int(figure.get_figwidth() / (_HANDLE + _LETTER * max(map(len, handles)))) or 1
+    across = -(-len(entries) // -(-len(entries) // room))  # even lines, none cut
     figure.legend(handles=entries, loc="outside upper left", ncols=across, fontsize=9,
                   handlelength=2.8)  # fmt: skip
     return figure
@@ -93,7 +95,7 @@ def axis_caption(found: Sequence[Along]) -> str:
     words = [
         "Test AUC: dots are seeds, large markers their mean, bars its 95 % Student-t interval, cut "
         "where it leaves the panel; arms are moved a little sideways so that they do not cover "
-        "each other.",
+        "each other. An arm with results at one value alone is in the tables only.",
         f"{counts[-1]} seed{'s' if counts[-1] > 1 else ''} each."
         if len(counts) == 1
         else f"{counts[0]} to {counts[-1]} seeds each, see the tables.",
