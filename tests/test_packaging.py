@@ -33,7 +33,6 @@ def run(site: Path, cwd: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.xdist_group("wheel")
 def test_the_installed_command_helps_and_composes_from_another_folder(
     site: Path, tmp_path: Path
 ) -> None:
@@ -48,7 +47,6 @@ def test_the_installed_command_helps_and_composes_from_another_folder(
     assert "published: cardiomegaly" in config
 
 
-@pytest.mark.xdist_group("wheel")
 def test_every_config_of_the_checkout_is_in_the_wheel(site: Path) -> None:
     def names(root: Path) -> list[str]:
         files = (p.relative_to(root) for p in root.rglob("*.yaml"))
@@ -58,7 +56,6 @@ def test_every_config_of_the_checkout_is_in_the_wheel(site: Path) -> None:
     assert names(ROOT / "configs")
 
 
-@pytest.mark.xdist_group("wheel")
 def test_the_wheel_holds_the_package_and_nothing_else(site: Path) -> None:
     wheel = next(site.parent.glob("*.whl"))
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}

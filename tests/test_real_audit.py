@@ -23,7 +23,6 @@ def audited(name: str, modality: str, folder: Path) -> dict[str, Any]:
     return summary
 
 
-@pytest.mark.xdist_group("brain")
 def test_the_brain_sets_leaks_and_confounds_are_found(tmp_path: Path) -> None:
     """README of the set: 277 of 381 notumor test images, 22 others, nearly in train; modes; q75."""
     found = audited("brain_tumor", "brain_mri", tmp_path)
@@ -49,7 +48,6 @@ def test_the_brain_sets_leaks_and_confounds_are_found(tmp_path: Path) -> None:
     assert {level for counts in quality.values() for level in counts} == {"75"}
 
 
-@pytest.mark.xdist_group("chest")
 def test_the_chest_sets_specks_are_found_and_no_duplicates(tmp_path: Path) -> None:
     """README of the set: 88 % of pictures with 5 or more specks, median 15; no duplicates."""
     found = audited("chest_xray", "chest_xray", tmp_path)
@@ -60,7 +58,6 @@ def test_the_chest_sets_specks_are_found_and_no_duplicates(tmp_path: Path) -> No
     assert speckled == pytest.approx(0.88, abs=0.03)
 
 
-@pytest.mark.xdist_group("fundus")
 def test_nothing_is_held_against_the_fundus_set_and_its_patients_stay_together(
     tmp_path: Path,
 ) -> None:

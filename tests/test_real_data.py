@@ -29,7 +29,6 @@ def chest(tmp_path_factory: pytest.TempPathFactory) -> ImageDataModule:
 
 
 @needs_chest
-@pytest.mark.xdist_group("chest")
 def test_the_published_test_split_is_kept_whole(chest: ImageDataModule) -> None:
     counts = chest.manifest.counts()
     assert counts.loc["cardiomegaly", "test"] == 557
@@ -39,7 +38,6 @@ def test_the_published_test_split_is_kept_whole(chest: ImageDataModule) -> None:
 
 
 @needs_chest
-@pytest.mark.xdist_group("chest")
 def test_shr_alone_damages_images_as_much_as_the_paper_says(chest: ImageDataModule) -> None:
     """The paper's SHR-only row: 25.10 dB, SSIM 0.76; the preset `shr_paper` matches it best."""
     config = compose_config("benchmark", ["calibrator=shr_paper"])

@@ -46,7 +46,6 @@ def calibrator_of(config: DictConfig) -> Calibrator:
     return made
 
 
-@pytest.mark.xdist_group("arms")
 def test_every_arm_of_a_grid_has_its_name_and_its_calibrator(
     configs: dict[str, DictConfig],
 ) -> None:
@@ -56,7 +55,6 @@ def test_every_arm_of_a_grid_has_its_name_and_its_calibrator(
         assert calibrator_of(config).name == BASELINES.get(arm, "frerec")
 
 
-@pytest.mark.xdist_group("arms")
 def test_settings_reach_the_calibrator_that_they_name_and_no_other(
     configs: dict[str, DictConfig],
 ) -> None:
@@ -71,14 +69,12 @@ def test_settings_reach_the_calibrator_that_they_name_and_no_other(
     assert calibrator_of(configs["gda_radial"]).config()["ratio"] == 0.5
 
 
-@pytest.mark.xdist_group("arms")
 def test_one_arm_alone_is_that_of_the_grid(configs: dict[str, DictConfig]) -> None:
     more = ["experiment=demo", "baselines.fda.beta=0.09", "calibrator.shr.ratio=0.4"]
     _, planned = expand("benchmark", [*SMALL, *more, "arm=gda_fda"])
     assert [cell.config.calibrator for cell in planned] == [configs["gda_fda"].calibrator]
 
 
-@pytest.mark.xdist_group("arms")
 def test_baselines_calibrate_samples_alone_and_lowpass_everything(
     configs: dict[str, DictConfig],
 ) -> None:
@@ -89,7 +85,6 @@ def test_baselines_calibrate_samples_alone_and_lowpass_everything(
         assert (treatment.real, treatment.evaluation) == (expected, expected)
 
 
-@pytest.mark.xdist_group("arms")
 def test_rhm_no_fesa_differs_from_rhm_by_the_frequency_branch_alone(
     configs: dict[str, DictConfig],
 ) -> None:
@@ -99,7 +94,6 @@ def test_rhm_no_fesa_differs_from_rhm_by_the_frequency_branch_alone(
     assert calibrator_of(configs["rhm_no_fesa"]).config() == expected
 
 
-@pytest.mark.xdist_group("arms")
 def test_cells_and_fits_have_keys_of_their_own(
     configs: dict[str, DictConfig], tmp_path: Path
 ) -> None:
@@ -131,7 +125,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.xdist_group("arms")
 def test_baseline_arms_run_and_calibrate_what_they_say(finished: Path) -> None:
     run = finished / "runs" / "benchmark"
     states = [json.loads(path.read_text()) for path in run.glob("cells/*/status.json")]
@@ -150,7 +143,6 @@ def test_baseline_arms_run_and_calibrate_what_they_say(finished: Path) -> None:
     assert len(lowpass.calibrated("real")) == len(lowpass.data.stack)
 
 
-@pytest.mark.xdist_group("arms")
 def test_the_showcase_shows_the_samples_after_a_baseline(finished: Path) -> None:
     folder = finished / "runs" / "benchmark" / "showcase"
     assert not (folder / "error.txt").exists()
@@ -165,7 +157,6 @@ def test_the_showcase_shows_the_samples_after_a_baseline(finished: Path) -> None
     assert (finished / "runs" / "benchmark" / "report" / "index.html").stat().st_size > 0
 
 
-@pytest.mark.xdist_group("arms")
 def test_a_lowpass_showcase_compares_with_real_images_after_it(finished: Path) -> None:
     """Against raw real images its high band would be infinitely far away."""
     _, planned = expand("benchmark", arguments(finished, "grid.arm=[gda_lowpass]"))

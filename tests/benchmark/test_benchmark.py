@@ -64,7 +64,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_every_cell_is_complete_and_its_metrics_follow_from_its_predictions(
     finished: Path,
 ) -> None:
@@ -84,7 +83,6 @@ def test_every_cell_is_complete_and_its_metrics_follow_from_its_predictions(
         assert steps[-1] == 4
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_arms_take_equal_steps_and_the_images_that_they_say(finished: Path) -> None:
     found = cells(finished)
     training = {name: metrics["training"] for name, metrics in found.items()}
@@ -96,7 +94,6 @@ def test_arms_take_equal_steps_and_the_images_that_they_say(finished: Path) -> N
     assert synthetic == {"raw-0": 0, "raw_frerec-0": 0, "gda-0": real, "frerec-0": real}
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_arms_are_tested_on_the_same_images(finished: Path) -> None:
     tables = [
         pd.read_parquet(m["dir"] / "predictions.parquet")[["image", "split", "label"]]  # type: ignore[operator]
@@ -106,7 +103,6 @@ def test_arms_are_tested_on_the_same_images(finished: Path) -> None:
         pd.testing.assert_frame_equal(tables[0], other)
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_stages_are_shared_by_cells(finished: Path) -> None:
     store = finished / "store"
     for kind, count in (("generators", 1), ("samples", 1), ("calibrators", 1), ("calibrated", 2)):
@@ -115,7 +111,6 @@ def test_stages_are_shared_by_cells(finished: Path) -> None:
         assert not any(p.name.endswith(".partial") for p in made)
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_the_bank_is_the_training_images_and_no_other(finished: Path) -> None:
     from frerec.benchmark.plan import expand
     from frerec.benchmark.stages import Stages
@@ -133,7 +128,6 @@ def test_the_bank_is_the_training_images_and_no_other(finished: Path) -> None:
     assert not set(bank) & set(keys("val") + keys("test"))
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_the_report_has_its_tables_figures_and_page(finished: Path) -> None:
     report = finished / "runs" / "benchmark" / "report"
     page = (report / "index.html").read_text()
@@ -151,7 +145,6 @@ def test_the_report_has_its_tables_figures_and_page(finished: Path) -> None:
     assert {"rho", "real_mean", "synthetic_frerec_std"} <= set(spectra.files)
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_a_second_run_makes_cells_with_damaged_files_again_and_redoes_nothing_else(
     finished: Path,
 ) -> None:
@@ -166,7 +159,6 @@ def test_a_second_run_makes_cells_with_damaged_files_again_and_redoes_nothing_el
     assert table(finished) == first
 
 
-@pytest.mark.xdist_group("benchmark")
 def test_report_verb_writes_the_same_table(finished: Path, tmp_path: Path) -> None:
     run = str(finished / "runs" / "benchmark")
     assert main(["report", run, f"output={tmp_path / 'r'}", "figures=[]"]) == 0
@@ -184,7 +176,6 @@ def same_results(root: Path, finished: Path, *names: str) -> None:
             assert found[name][key] == expected[name][key]
 
 
-@pytest.mark.xdist_group("resume")
 def test_killed_anywhere_it_resumes_to_the_same_numbers(finished: Path, tmp_path: Path) -> None:
     """SIGKILL while the calibrator trains, and again when a cell is finished."""
     more = ["grid.arm=[frerec,raw]"]  # the calibrator first: when it trains, no cell is finished
@@ -208,7 +199,6 @@ def test_killed_anywhere_it_resumes_to_the_same_numbers(finished: Path, tmp_path
     same_results(tmp_path, finished, "frerec-0", "raw-0")
 
 
-@pytest.mark.xdist_group("resume")
 def test_two_processes_may_share_a_run(finished: Path, tmp_path: Path) -> None:
     more = ["grid.arm=[frerec,raw]"]
     command = [sys.executable, "-m", "frerec", *arguments(tmp_path, *more)]
@@ -233,7 +223,6 @@ def test_configurations_sent_to_wandb_hold_no_machine_paths() -> None:
     assert without_paths(config) == {"data": {"name": "x", "source": {}}, "list": [{"keep": 1}]}
 
 
-@pytest.mark.xdist_group("failure")
 def test_a_failed_cell_is_recorded_the_others_go_on_and_a_second_run_mends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +253,6 @@ def test_a_failed_cell_is_recorded_the_others_go_on_and_a_second_run_mends_it(
     assert not error.exists()
 
 
-@pytest.mark.xdist_group("folder")
 def test_samples_of_a_users_folder(tmp_path: Path) -> None:
     write_tree(
         tmp_path / "mine",

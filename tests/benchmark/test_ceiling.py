@@ -19,7 +19,6 @@ from frerec.cli import main
 from frerec.data.withheld import Withheld
 from frerec.errors import ConfigError, DataError
 
-pytestmark = pytest.mark.xdist_group("ceiling")
 GRID = "grid={classifier:[resnet10t],data.train_size:[8,null],arm:[raw,gda,ceiling],seed:[0]}"
 
 

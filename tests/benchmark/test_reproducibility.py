@@ -70,7 +70,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.xdist_group("reproducibility")
 def test_a_cell_run_again_from_its_configuration_gives_the_same_numbers(
     saved: Path, tmp_path: Path
 ) -> None:
@@ -109,7 +108,6 @@ def check_environment(saved: Path) -> None:
     assert str(saved.parents[3]) not in text
 
 
-@pytest.mark.xdist_group("reproducibility")
 def test_overrides_of_places_reach_what_follows_them(written: Path, tmp_path: Path) -> None:
     more = ["name=x", "trainer.accelerator=auto", "logger=csv", *places(tmp_path)]
     base, (planned,) = expand("benchmark", [f"from={written / 'config.yaml'}", *more])
@@ -120,7 +118,6 @@ def test_overrides_of_places_reach_what_follows_them(written: Path, tmp_path: Pa
     assert make_cell(planned, Stages(planned.config)).id == written.name
 
 
-@pytest.mark.xdist_group("reproducibility")
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -151,7 +148,6 @@ def edited(written: Path, folder: Path, **changes: object) -> Path:
     return file
 
 
-@pytest.mark.xdist_group("reproducibility")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -207,7 +203,6 @@ def test_other_files_are_refused_in_one_line(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.xdist_group("reproducibility")
 def test_an_edited_cell_is_not_passed_off_as_the_saved_one(written: Path, tmp_path: Path) -> None:
     file = edited(written, tmp_path, classifier__lr=0.5)
     _, (planned,) = expand("benchmark", [f"from={file}", "name=again"])

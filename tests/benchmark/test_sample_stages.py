@@ -125,7 +125,6 @@ def oracle(root: Path) -> Path:
     return root
 
 
-@pytest.mark.xdist_group("oracle")
 def test_the_oracles_samples_are_withheld_images_untouched(oracle, data):
     made = stages(oracle, "generator=oracle", "generator.dose=0", data=data).samples
     withheld = {image.numpy().tobytes() for image in data.withheld.stack.tensor(slice(None))}
@@ -135,7 +134,6 @@ def test_the_oracles_samples_are_withheld_images_untouched(oracle, data):
     assert training(oracle, "oracle")["train_synthetic"] == 20
 
 
-@pytest.mark.xdist_group("oracle")
 def test_the_report_says_how_good_the_samples_are(oracle):
     notes = json.loads((oracle / "runs" / "oracle" / "showcase" / "showcase.json").read_text())
     (entry,) = notes["quality"]
@@ -150,7 +148,6 @@ def test_the_report_says_how_good_the_samples_are(oracle):
     assert "timm resnet10t, random weights" in (report / "table.md").read_text()
 
 
-@pytest.mark.xdist_group("oracle")
 def test_other_features_are_another_showcase_and_no_other_cell(oracle, capsys):
     file = oracle / "runs" / "oracle" / "showcase" / "showcase.json"
     before, cell = json.loads(file.read_text()), training(oracle, "oracle")
@@ -161,7 +158,6 @@ def test_other_features_are_another_showcase_and_no_other_cell(oracle, capsys):
     assert training(oracle, "oracle") == cell
 
 
-@pytest.mark.xdist_group("oracle")
 def test_a_checkpoint_serves_without_its_training_card(oracle, data, tmp_path):
     made = stages(oracle, "generator=oracle", "generator.dose=0", data=data)
     shutil.copytree(made.generator, tmp_path / "mine")
@@ -178,7 +174,6 @@ def test_a_checkpoint_serves_without_its_training_card(oracle, data, tmp_path):
         stages(tmp_path, *paths, data=data).check_generation()
 
 
-@pytest.mark.xdist_group("oracle")
 @pytest.mark.parametrize("change", ["data.train_size=8", "data.split_seed=5"])
 def test_an_oracle_of_another_split_may_hold_test_images(oracle, data, capsys, change):
     made = stages(oracle, "generator=oracle", "generator.dose=0", data=data).generator

@@ -28,8 +28,6 @@ from frerec.report.showcase import read_showcase
 SHOWN = ("grid.arm=[raw,shr,frerec]", "showcase.embeddings=[tsne]", "showcase.embedding_images=8",
          "showcase.inference_images=2")  # fmt: skip
 
-pytestmark = pytest.mark.xdist_group("showcase")
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:

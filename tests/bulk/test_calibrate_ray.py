@@ -15,7 +15,7 @@ import pytest
 
 from fixtures import textured_images, write_tree
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 Calibrate = Callable[..., int]
 Failure = Callable[[], str]

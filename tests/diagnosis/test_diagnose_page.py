@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.xdist_group("diagnosis")  # one process draws the figures
-
 COUNT = 24
 
 Diagnose = Callable[..., int]

@@ -11,7 +11,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is here"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 DESKTOP, PHONE = {"width": 1300, "height": 900}, {"width": 360, "height": 740}

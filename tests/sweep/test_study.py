@@ -30,10 +30,7 @@ SETTINGS = Settings(
 RECORD: dict[str, Any] = {"seeds": [0, 1], "classifier.lr": 1e-3}
 
 
-ONE_SERVER = pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))
-
-
-@pytest.fixture(params=["sqlite", "journal", ONE_SERVER])
+@pytest.fixture(params=["sqlite", "journal", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     if request.param == "postgresql":
         address = request.getfixturevalue("postgresql")

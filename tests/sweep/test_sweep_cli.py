@@ -71,7 +71,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_killed_and_resumed_it_has_its_trials_by_number_and_no_other(finished: Path) -> None:
     found = trials(finished)
     assert [t["number"] for t in found] == [0, 1, 2]
@@ -84,7 +83,6 @@ def test_killed_and_resumed_it_has_its_trials_by_number_and_no_other(finished: P
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_the_records_name_no_test_metric_and_no_place(finished: Path) -> None:
     folder = finished / "runs" / "sweep"
     names = {"index.html", "trials.csv", "trials.json", "best.yaml", "importances.json"}
@@ -102,7 +100,6 @@ def test_the_records_name_no_test_metric_and_no_place(finished: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_no_test_image_was_classified_and_a_benchmark_would_still_do_it(finished: Path) -> None:
     for folder in (finished / "runs" / "sweep" / "cells").iterdir():
         assert set(pd.read_parquet(folder / "predictions.parquet")["split"]) == {"val"}
@@ -112,7 +109,6 @@ def test_no_test_image_was_classified_and_a_benchmark_would_still_do_it(finished
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_the_best_overrides_are_the_best_trials_cells_of_a_benchmark(finished: Path) -> None:
     best = yaml.safe_load((finished / "runs" / "sweep" / "sweep" / "best.yaml").read_text())
     _, planned = expand("benchmark", best["overrides"])
@@ -122,7 +118,6 @@ def test_the_best_overrides_are_the_best_trials_cells_of_a_benchmark(finished: P
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_changed_settings_are_refused_and_a_larger_total_goes_on(
     finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +246,6 @@ def test_what_a_sweeps_file_sets_besides_its_space_is_in_the_best_trials_command
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_wandbs_agent_runs_one_trial_and_gets_its_value(
     fresh_wandb: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -277,7 +277,6 @@ def test_the_local_store_is_locked_while_an_experiment_is_made(tmp_path: Path) -
         FileLock(tmp_path / "mlflow.lock", timeout=0).acquire()
 
 
-@pytest.mark.xdist_group("wandb")
 def test_a_dead_network_costs_wandb_one_wait_and_loses_nothing(
     fresh_wandb: None,
     tmp_path: Path,

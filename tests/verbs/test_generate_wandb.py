@@ -14,7 +14,6 @@ def sent(runs: Path) -> list[Path]:
     return [p for p in (*folders[0].glob("*.wandb"), *folders[0].glob("files/**/*")) if p.is_file()]
 
 
-@pytest.mark.xdist_group("wandb")
 @pytest.mark.parametrize("generator", ["vae", "oracle"])
 def test_the_grid_is_sent_only_where_it_shows_no_real_image(tmp_path, monkeypatch, generator):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
