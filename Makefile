@@ -7,18 +7,15 @@ PERFORMANCE := experiments/performance
 RAW ?= runs/bench
 SCALE ?= cpu
 
-# Of `make reproduce`: which table, on which sets, and where each lies.
+# Of `make reproduce` (experiments/paper/reproduce.py says what each is).
 TABLE ?= main
 DATA ?= data
-SETS ?= $(if $(filter main,$(TABLE)),cardiomegaly brain_tumor retinopathy,cardiomegaly)
-KNOWN_SETS := cardiomegaly brain_tumor retinopathy
-root_of_cardiomegaly ?= data.root=$(DATA)/chest_xray
-root_of_brain_tumor ?= data.root=$(DATA)/brain_tumor
-root_of_retinopathy ?= data.root=$(DATA)/fundus
-# The ablation widens the run of the main table; the others have settings of their own.
-run_name = name=paper_$(SCALE)_$(1)$(if $(filter dose sensitivity,$(TABLE)),_$(TABLE))
-PAPER := experiment=paper/$(if $(filter cpu,$(SCALE)),cpu/)
 MORE ?=
+export TABLE SCALE DATA MORE
+ifdef SETS
+export SETS
+endif
+export root_of_cardiomegaly root_of_brain_tumor root_of_retinopathy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench reproduce lint format clean
@@ -51,15 +48,7 @@ endif
 		$(if $(filter gpu,$(SCALE)),$(RAW)/gpu.json)
 
 reproduce: $(STAMP) ## Run and report a TABLE (main, ablation, sensitivity, dose) at a SCALE (cpu, gpu) on DATA
-	@$(if $(filter main ablation sensitivity dose,$(TABLE)),,echo "TABLE=$(TABLE): expected main, ablation, sensitivity or dose" >&2; exit 2)
-	@$(if $(filter cpu gpu,$(SCALE)),,echo "SCALE=$(SCALE): expected cpu or gpu" >&2; exit 2)
-	@$(if $(filter-out $(KNOWN_SETS),$(SETS)),echo "SETS=$(SETS): expected some of $(KNOWN_SETS)" >&2; exit 2)
-	@set -f; status=0; \
-	for run in $(foreach set,$(SETS),'$(PAPER)$(set) table=$(TABLE) $(call run_name,$(set)) $(root_of_$(set)) $(MORE)'); do \
-	  echo "frerec benchmark $$run"; $(BIN)/frerec benchmark $$run || status=$$?; \
-	done; \
-	$(if $(word 2,$(SETS)),$(BIN)/frerec report $(foreach set,$(SETS),runs/$(patsubst name=%,%,$(call run_name,$(set)))) output=runs/paper_$(SCALE)_$(TABLE) || status=$$?;) \
-	exit $$status
+	@FREREC="$(BIN)/frerec" $(BIN)/python experiments/paper/reproduce.py
 
 lint: $(STAMP) ## Check format, style and types
 	$(BIN)/ruff format --check src tests experiments

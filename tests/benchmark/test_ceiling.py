@@ -40,7 +40,8 @@ def test_it_takes_what_was_asked_or_the_same_share_of_every_class(asked, there):
         assert found == asked
     else:
         share = min(t / a for a, t in zip(asked, there, strict=False) if a)
-        assert all(a * share - 1 < n <= a * share + 1e-6 for n, a in zip(found, asked, strict=True))
+        for n, a in zip(found, asked, strict=True):
+            assert n == (max(int(a * share + 1e-6), 1) if a else 0)
 
 
 def test_a_class_of_which_nothing_is_withheld_is_an_error():
@@ -124,6 +125,17 @@ def test_wrong_samples_are_an_error_and_no_reason_to_leave_the_ceiling_out(run, 
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("samples.counts={foo:3}", "foo is no class"), ("samples.ratio=-1", "a number above 0")],
+)
+def test_wrong_settings_of_the_samples_are_no_reason_either(run, capsys, wrong, says):
+    more = ["data.train_size=8", "data.count=80", "name=counts", wrong]
+    assert main(["benchmark", *arguments(run, *more, "grid.arm=[raw,ceiling]")]) == 2
+    assert says in capsys.readouterr().err
+    assert not (run / "runs" / "counts").exists()
+
+
 def test_what_no_generator_touches_is_one_cell_of_several_generators(run):
     more = ["grid={generator:[vae,fastgan],classifier:[resnet10t],arm:[raw,gda],seed:[0]}"]
     more += ["data.train_size=8"]
@@ -140,7 +152,7 @@ def test_a_run_that_is_widened_keeps_its_cells_at_their_places(run):
     assert main(["benchmark", *arguments(run, *more), GRID]) == 0
     after = json.loads(plan.read_text())
     assert after["cells"][: len(before["cells"])] == before["cells"]
-    assert [cell["axes"]["data.train_size"] for cell in after["cells"][len(before["cells"]) :]]
+    assert [c["axes"]["data.train_size"] for c in after["cells"][len(before["cells"]) :]] == [9]
     assert after["counts"]["train"] == before["counts"]["train"]  # those of all images
     assert before["command"] in after["command"]
     assert main(["benchmark", *arguments(run, *more), GRID]) == 0

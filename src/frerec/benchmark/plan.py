@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from frerec.benchmark.arms import check_arm
+from frerec.benchmark.cell_record import STANDARD_AXES
 from frerec.benchmark.saved_cell import FROM, read_saved_cell
 from frerec.config import check_complete, compose_config, compose_each, plain
 from frerec.errors import ConfigError
@@ -57,13 +58,12 @@ def expand(config_name: str, overrides: Sequence[str]) -> tuple[DictConfig, list
     grid: dict[str, list[Any]] = {}
     for axis, given in plain(base.grid).items():
         check_axis(axis)
-        values = single.get(axis, given)
-        values = list(values) if isinstance(values, list | tuple) else [values]
-        if not values:
-            raise ConfigError(f"grid.{axis} is empty: give at least one value")
-        if len(set(map(str, values))) != len(values):
-            raise ConfigError(f"grid.{axis}={values}: a value stands twice")
-        grid[axis] = values
+        if isinstance(given, dict):
+            raise ConfigError(
+                f"grid.{axis}={given}: expected values; an axis with a dot in its name is written"
+                f" 'grid={{{axis}.KEY:[VALUE,...]}}'"
+            )
+        grid[axis] = _values_of(axis, single.get(axis, given))
     combinations = [
         dict(zip(grid, combination, strict=True))
         for combination in itertools.product(*grid.values())
@@ -99,7 +99,10 @@ def _base(
     shaping = [
         o for o in overrides if _key(o) in ("experiment", "table") or _key(o).startswith("grid")
     ]
-    axes = list(compose_config(config_name, shaping).grid)
+    grid = compose_config(config_name, shaping).get("grid")
+    if not isinstance(grid, DictConfig):
+        raise ConfigError(f"grid={grid}: expected a mapping, as 'grid={{arm:[raw,gda],seed:[0]}}'")
+    axes = list(grid)
     kept, single = _split(overrides, axes)
     return compose_config(config_name, kept), kept, single
 
@@ -112,6 +115,28 @@ def check_axis(axis: str) -> None:
     """
     if axis.split(".")[0] in SHARED:
         raise ConfigError(f"{axis}: no axis of a comparison, no result depends on it; give one")
+
+
+def _values_of(axis: str, given: Any) -> list[Any]:
+    """The values of an axis as a configuration has them, each once."""
+    values = list(given) if isinstance(given, list | tuple) else [given]
+    if not values:
+        raise ConfigError(f"grid.{axis} is empty: give at least one value")
+    if axis in STANDARD_AXES and any(isinstance(value, list) for value in values):
+        raise ConfigError(f"grid.{axis}={given}: a list within a list; expected [VALUE,...]")
+    values = [_read(value) if isinstance(value, str) else value for value in values]
+    if len({axis_key(value) for value in values}) != len(values):
+        raise ConfigError(f"grid.{axis}={given}: a value stands twice")
+    return values
+
+
+def axis_key(value: Any) -> str:
+    """The same text for all spellings of a value: 1 and 1.0; null, "null" and None."""
+    if value in (None, "None", "null"):
+        return "null"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def _split(overrides: Sequence[str], axes: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
@@ -136,6 +161,8 @@ def _read(text: str) -> Any:
 
 def written(value: Any) -> Any:
     """A value as Hydra's grammar writes it: None would be a text."""
+    if isinstance(value, str) and "," in value and value[0] not in "'\"[{":
+        return "'" + value.replace("'", "\\'") + "'"  # one value, not two
     return "null" if value is None else value
 
 

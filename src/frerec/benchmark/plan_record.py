@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from frerec.benchmark.arms import has_samples
 from frerec.benchmark.hashing import content_hash
+from frerec.benchmark.plan import axis_key
 from frerec.config import plain
 from frerec.tracking.environment import provenance
 from frerec.tracking.private import public_command
@@ -53,8 +54,9 @@ def write_plan(
     with FileLock(run_dir / "plan.lock"):
         before = _read_plan(path)
         same = before.get("settings") == settings
-        kept = before.get("cells", []) if same else []
-        new = [entry for entry in own if entry not in kept]
+        cells_before = before.get("cells", []) if same else []
+        # By what they say, however an earlier version wrote the values of their axes.
+        entries = {_entry_key(entry): entry for entry in [*cells_before, *own]}
         commands = before.get("command", "").splitlines() if same else []
         command = public_command("benchmark", overrides)
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -69,11 +71,16 @@ def write_plan(
             "classes": list(data.classes),
             "image_size": data.image_size,
             "counts": _larger(before.get("counts", {}), counts) if same else counts,
-            "cells": [*kept, *new],
+            "cells": list(entries.values()),
             **provenance(),
         }
         write_json(path, content)
     return settings
+
+
+def _entry_key(entry: dict[str, Any]) -> tuple[str, ...]:
+    axes = sorted((key, axis_key(value)) for key, value in entry["axes"].items())
+    return (entry["id"], *(f"{key}={value}" for key, value in axes))
 
 
 def _larger(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

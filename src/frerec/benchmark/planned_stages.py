@@ -50,7 +50,7 @@ def with_stages(
     kept = kept or Kept()
     prepared, shared = kept.data, kept.stages
     used: set[str] = set()
-    cells: list[Cell] = []
+    cells: dict[tuple[str, ...], Cell] = {}
     left_out: list[str] = []
     for item in planned:
         data_part = OmegaConf.to_container(item.config.data, resolve=True)
@@ -68,14 +68,13 @@ def with_stages(
             continue
         cell = make_cell(item, shared[key])
         # What no generator touches (raw) is one cell, however many generators the grid has.
-        if not any((cell.id, cell.axes) == (other.id, other.axes) for other in cells):
-            cells.append(cell)
+        cells.setdefault((cell.id, *map(str, cell.axes.items())), cell)
     for reason in left_out:
         log.warning("left out: %s", reason)
     if left_out and not cells:
         raise ConfigError(left_out[0])
     kept.stages = {key: shared[key] for key in used}
-    return cells
+    return list(cells.values())
 
 
 def _of(values: Mapping[str, Any]) -> str:

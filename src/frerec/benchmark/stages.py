@@ -45,10 +45,11 @@ class Stages(SampleStages):
         """Why there are no real images for the ceiling, in words; "" where there are.
 
         Raises:
-            ConfigError, DataError: For the user's samples: what is wrong with them is no reason to
-                go on without a ceiling.
+            ConfigError, DataError: For the user's samples, or for settings of the samples: what is
+                wrong with them is no reason to go on without a ceiling.
         """
-        _ = self._user_samples
+        if self._user_samples is None:
+            _ = self.sample_counts
         try:
             _ = self.ceiling_counts
         except (ConfigError, DataError) as error:

@@ -34,7 +34,8 @@ def ceiling_counts(asked: Mapping[str, int], withheld: Withheld) -> dict[str, in
             )
         share = min(share, free / count if count else 1.0)
     # The smallest share is exact in floating point up to one ulp: 1e-9 keeps its whole number.
-    return {name: int(count * share + 1e-9) for name, count in asked.items()}
+    # One image at least: a class must not be missing.
+    return {n: max(int(count * share + 1e-9), 1) if count else 0 for n, count in asked.items()}
 
 
 def ceiling_images(withheld: Withheld, counts: Mapping[str, int], *, seed: int) -> LabelledImages:

@@ -142,9 +142,8 @@ def claimed_best(run: Run, group: Group) -> str | None:
     """The arm that may be printed bold, None for most groups.
 
     The ceiling is no method and takes no part. The highest mean alone is no reason [ours]: every
-    comparison that the arm takes part in is
-    claimed in its favour, and the one with the second highest mean is among them. What the group
-    shares with another, and is listed there, counts too.
+    comparison that the arm takes part in is claimed in its favour, and the one with the second
+    highest mean is among them. What the group shares with another, and is listed there, counts too.
     """
     means = {
         arm: sum(cell.test["auc"] for cell in done) / len(done)

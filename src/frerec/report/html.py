@@ -21,8 +21,9 @@ NOTES = (
     "The Student-t intervals are over seeds only; those over seeds and patients draw the patients "
     "of the test set anew too. How the results would move with other patients in the training set "
     "is in neither.",
-    "The synthetic set and the FreRec fit are shared by all seeds: how the results would move "
-    "with another generator run or another fit is not in them either.",
+    "The synthetic set, the FreRec fit and the ceiling's real images are shared by all seeds: how "
+    "the results would move with another generator run, another fit or other withheld images is "
+    "not in them either.",
     "A comparison of augmentations says as much as its generator is good: read it with the "
     "sample quality beside it.",
 )
