@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from frerec.report.comparisons import compare
 from frerec.report.figures import contrasts as figure_module
 from frerec.report.figures.contrasts import contrast_alt, contrast_figure, contrasts
+from frerec.report.merging import read_runs
 from frerec.report.run import read_run
 from frerec.report.style import LIGHT, THEMES, drawing
 from frerec.report.tabular import signed
@@ -58,3 +59,20 @@ def test_the_words_have_every_number(run):
 def test_a_run_of_too_many_settings_has_no_such_panel(run, monkeypatch):
     monkeypatch.setattr(figure_module, "MOST", 2)
     assert contrasts(run) == []
+
+
+def test_four_panels_are_two_and_two_and_each_row_has_its_own_lines(tmp_path):
+    """A row whose arms are fewer is not drawn with empty lines."""
+    folders = []
+    for name, arms in (("a", ("raw", "gda", "frerec", "gda_radial")), ("b", ("raw", "gda")),
+                       ("c", ("raw", "gda")), ("d", ("raw", "gda"))):  # fmt: skip
+        folders.append(size_run(tmp_path / name, (100,), data=name, arms=arms, seeds=(0, 1)))
+    with drawing(LIGHT):
+        figure = contrast_figure(contrasts(read_runs(folders)), LIGHT)
+        figure.draw_without_rendering()
+    shown = [panel for panel in figure.axes if panel.get_visible()]
+    places = [panel.get_subplotspec() for panel in shown]
+    assert [(p.rowspan.start, p.colspan.start) for p in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    labels = [[t.get_text() for t in panel.get_yticklabels()] for panel in shown]
+    assert "frerec − gda_radial" in labels[0]
+    assert labels[2] == ["gda − raw"]

@@ -48,17 +48,21 @@ def contrasts(run: Run) -> list[Contrasts]:
 
 def contrast_figure(found: Sequence[Contrasts], theme: Theme) -> Figure:
     """Differences as markers, filled where claimed; intervals over seeds, and over both."""
-    pairs = _pairs(found)
     names = list(dict.fromkeys(setting for each in found for setting in each.settings))
     looks = {name: look(theme, number) for number, name in enumerate(names)}
     rows, columns = grid_size(len(found))
-    high = 0.9 + len(pairs) * max(0.34, 0.17 * len(names))
-    figure = Figure(figsize=(1.6 + 3.3 * columns, rows * high), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    # A row of panels has the lines that occur in it, all of the same height.
+    lines = [_pairs(found[row * columns : (row + 1) * columns]) for row in range(rows)]
+    heights = [0.9 + len(pairs) * max(0.3, 0.14 * len(names)) for pairs in lines]
+    figure = Figure(figsize=(1.6 + 3.3 * columns, sum(heights)), layout="constrained")
+    panels = figure.subplots(
+        rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=heights
+    )
     for panel in panels.flat[len(found) :]:
         panel.set_visible(False)
     limit = _limit(found)
     for number, (panel, each) in enumerate(zip(panels.flat, found, strict=False)):
+        pairs = lines[number // columns]
         panel.axvline(0, color=theme.muted, lw=1)
         for setting, members in each.settings.items():
             shift = _shift(list(each.settings).index(setting), len(each.settings))
@@ -70,11 +74,12 @@ def contrast_figure(found: Sequence[Contrasts], theme: Theme) -> Figure:
         panel.set_yticks(range(len(pairs)), [f"{a} − {b}" for a, b in pairs])
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="y", visible=False)
-        panel.set_title(each.title)
+        panel.set_title(each.title, fontsize=10)
+        panel.locator_params(axis="x", nbins=5)
         if number + columns >= len(found):
             panel.set_xlabel("difference in test AUC")
             panel.tick_params(labelbottom=True)
-    figure.legend(handles=_handles(looks, theme), loc="outside upper left", ncols=4, fontsize=9)
+    figure.legend(handles=_handles(looks, theme), loc="outside upper left", ncols=5, fontsize=9)
     return figure
 
 

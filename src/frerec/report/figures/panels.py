@@ -58,9 +58,9 @@ def arm_looks(run: Run, theme: Theme) -> Mapping[str, Look]:
 
 
 def grid_size(count: int) -> tuple[int, int]:
-    """Rows and columns for so many panels."""
-    columns = min(count, ACROSS)
-    return -(-count // columns), columns
+    """Rows and columns for so many panels, filled as evenly as may be: four are two and two."""
+    rows = -(-count // ACROSS)
+    return rows, -(-count // rows)
 
 
 def panel_grid(count: int, width: float, height: float) -> tuple[Figure, tuple[int, int]]:
