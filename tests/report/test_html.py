@@ -146,7 +146,7 @@ def test_page_says_what_ran_what_came_out_and_its_limits(page):
         "0.888 (ResNet50)",
         "gda against raw: no evidence of a difference",
         "The Student-t intervals are over seeds only",
-        "The synthetic set and the FreRec fit are shared by all seeds",
+        "The synthetic set, the FreRec fit and the ceiling's real images are shared",
         "3 seeds are few",
         "arXiv 2511.12301",
         "25.10",
