@@ -51,7 +51,9 @@ def compose_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
         if nothing:
             reason = f"{nothing}: a group takes one of its options; leave it out"
         else:
-            place = next(o for o in values if not _set(copy.deepcopy(chosen), [o]))
+            place = next((o for o in values if not _set(copy.deepcopy(chosen), [o])), "")
+            if not place:
+                raise
             reason = (
                 f"{place}: there is no such key, its parent is a list: give the list as a whole"
             )

@@ -9,6 +9,7 @@ from frerec.evaluation.comparison import ALPHA, ArmComparison, compare_arms, ver
 from frerec.evaluation.predictions import Predictions
 from frerec.evaluation.statistics import PairedDifference, holm
 from frerec.report.blocks import ARMS, Group, arm_order, describe, groups, summary, varied
+from frerec.report.headroom import CEILING
 from frerec.report.run import Cell, Run
 from frerec.report.tabular import NO_BREAK, p_text, signed
 
@@ -48,7 +49,6 @@ FAMILIES: Mapping[str, Mapping[tuple[str, str], str]] = {"primary": PAIRS, "cont
 # [ours] What a run tests at other settings than its default one (of SHR's r and K, of how many
 # samples) is corrected by itself: to look further must not cost the main question its power.
 AXES_FAMILY = "axes"
-CEILING = "ceiling"
 
 
 @dataclass(frozen=True)
